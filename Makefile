@@ -1,0 +1,49 @@
+# Needs Python 3.11 or newer with pip, and nothing else. Every target sets up what it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PROOFREEL_MODELS_DIR ?= $(CURDIR)/.cache/models
+
+.PHONY: demo serve test check bench lock clean
+
+demo: $(VENV)/.run ## Run the service once over the sample recording and print its report
+	@$(BIN)/python tools/demo.py
+
+serve: $(VENV)/.run ## Run the service at http://127.0.0.1:8000 until ^C
+	@$(BIN)/proofreel models pull base
+	@$(BIN)/proofreel serve
+
+test: $(VENV)/.dev ## Run all tests
+	@$(BIN)/proofreel models pull base
+	@$(BIN)/proofreel models pull tiny.en
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## Lint and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.dev ## Measure against a peer, in the same run
+	@$(BIN)/proofreel models pull base
+	@$(BIN)/python benchmarks/speed.py
+
+lock: $(VENV)/.dev ## Pin every dependency again
+	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --extra install --extra dev -o requirements-dev.txt pyproject.toml
+	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --extra install -c requirements-dev.txt -o requirements.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) .cache demo-output
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Proofreel needs Python 3.11 or newer: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Proofreel into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

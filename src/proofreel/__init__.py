@@ -1,0 +1,1 @@
+"""Proofreel: transcripts, subtitles and review reports for recorded speech."""

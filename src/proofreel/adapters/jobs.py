@@ -1,0 +1,274 @@
+"""Submit, read, list, cancel, retry and delete jobs. Never runs one: that is the worker's part.
+
+A job is a row of ours and a workflow in the engine's queue, written in one transaction: what was
+answered with 202 is durable, and neither half exists without the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from proofreel.adapters import database as db
+from proofreel.adapters.job_rows import (
+    delivery_from_row,
+    job_from_row,
+    new_job_id,
+    request_sha256,
+)
+from proofreel.adapters.queue import JobQueue
+from proofreel.adapters.storage import Storage
+from proofreel.core.job_errors import (
+    BadCursor,
+    DeliveryNotFound,
+    IdempotencyMismatch,
+    JobNotFound,
+    JobStateConflict,
+)
+from proofreel.core.jobs import TERMINAL, Delivery, Job, JobPage, JobStatus
+from proofreel.core.model import JobSpec
+
+APPLICATION = "proofreel"
+APPLICATION_VERSION = (
+    "pipeline-1"  # a constant: the engine's default hash strands jobs at each edit
+)
+PIPELINE, SCALE, WEBHOOKS = "pipeline", "scale", "webhooks"  # queues
+_ID = re.compile(r"[0-9a-z]{20,40}")
+_UPLOAD = re.compile(r"uploads/[^/]+(?=/)")  # ours to remove; a recording elsewhere is its owner's
+_MAX_PAGE = 200
+
+
+class Jobs:
+    """All that can be asked about jobs, over the shared database. Safe to share between threads."""
+
+    def __init__(self, engine: sa.Engine, queue: JobQueue, storage: Storage) -> None:
+        self._engine = engine
+        self._queue = queue
+        self._storage = storage
+
+    def submit(self, spec: JobSpec, *, idempotency_key: str | None = None) -> Job:
+        """Write the job and queue it; durable when it returns.
+
+        The same `idempotency_key` with the same bytes, name and options gives the job made
+        first. Raises IdempotencyMismatch, DatabaseUnavailable.
+        """
+        if idempotency_key is not None and not 0 < len(idempotency_key) <= 255:
+            raise IdempotencyMismatch
+        digest = request_sha256(spec)
+        now = db.now_ms()
+        job_id = new_job_id(now)
+        row = {
+            "id": job_id,
+            "name": spec.name,
+            "source": _ref_json(spec),
+            "source_key": spec.source.key,
+            "options": _options_json(spec),
+            "status": "queued",
+            "stage": "",
+            "progress": 0,
+            "attempt": 1,
+            "created_at_ms": now,
+            "updated_at_ms": now,
+            "idempotency_key": idempotency_key,
+            "request_sha256": digest,
+        }
+        with db.database_errors():
+            if idempotency_key and (job := self._by_idempotency_key(idempotency_key, digest)):
+                return job
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(sa.insert(db.jobs).values(row))
+                    self._queue.add_job(connection, job_id, 1)
+            except IntegrityError:
+                if idempotency_key and (job := self._by_idempotency_key(idempotency_key, digest)):
+                    return job  # someone else was first, by a moment
+                raise
+        return self.get(job_id)
+
+    def get(self, job_id: str) -> Job:
+        """Return the job. Raises JobNotFound, DatabaseUnavailable."""
+        if not _ID.fullmatch(job_id):
+            raise JobNotFound
+        with db.database_errors(), self._engine.connect() as connection:
+            row = connection.execute(sa.select(db.jobs).where(db.jobs.c.id == job_id)).one_or_none()
+        if row is None:
+            raise JobNotFound
+        return job_from_row(row)
+
+    def list(
+        self,
+        *,
+        status: JobStatus | None = None,
+        search: str = "",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> JobPage:
+        """Return jobs, newest first; `search` is a part of the name, in any case.
+
+        Raises BadCursor, DatabaseUnavailable.
+        """
+        if cursor is not None and not _ID.fullmatch(cursor):
+            raise BadCursor
+        limit = min(max(limit, 1), _MAX_PAGE)
+        query = sa.select(db.jobs).order_by(db.jobs.c.id.desc()).limit(limit + 1)
+        if status:
+            query = query.where(db.jobs.c.status == status)
+        if search:
+            query = query.where(db.jobs.c.name.icontains(search, autoescape=True))
+        if cursor:
+            query = query.where(db.jobs.c.id < cursor)
+        with db.database_errors(), self._engine.connect() as connection:
+            found = [job_from_row(row) for row in connection.execute(query)]
+        more = len(found) > limit
+        return JobPage(tuple(found[:limit]), found[limit - 1].id if more else None)
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop the job: one in the queue never starts, one at work stops within a second.
+
+        Raises JobNotFound, JobStateConflict for a finished one, DatabaseUnavailable.
+        """
+        job = self.get(job_id)
+        now = db.now_ms()
+        with db.database_errors():
+            with self._engine.begin() as connection:
+                done = connection.execute(
+                    sa.update(db.jobs)
+                    .where(db.jobs.c.id == job_id, db.jobs.c.status.not_in(TERMINAL))
+                    .values(status="cancelled", updated_at_ms=now, finished_at_ms=now)
+                )
+            if done.rowcount == 0:
+                raise JobStateConflict("cancelled", self.get(job_id).status)
+            self._queue.cancel_job(job.id, job.attempt)
+        return self.get(job_id)
+
+    def retry(self, job_id: str) -> Job:
+        """Run a failed or cancelled job again, from the start, under the same id.
+
+        Raises JobNotFound, JobStateConflict, DatabaseUnavailable.
+        """
+        job = self.get(job_id)
+        if self._storage.stat(job.source.key) is None:
+            raise JobStateConflict("tried again, since its recording is gone", job.status)
+        with db.database_errors(), self._engine.begin() as connection:
+            done = connection.execute(
+                sa.update(db.jobs)
+                .where(
+                    db.jobs.c.id == job_id,
+                    db.jobs.c.attempt == job.attempt,
+                    db.jobs.c.status.in_(("failed", "cancelled")),
+                )
+                .values(
+                    status="queued",
+                    stage="",
+                    progress=0,
+                    attempt=job.attempt + 1,
+                    updated_at_ms=db.now_ms(),
+                    started_at_ms=None,
+                    finished_at_ms=None,
+                    failure=None,
+                    result=None,
+                )
+            )
+            if done.rowcount:
+                self._queue.add_job(connection, job_id, job.attempt + 1)
+        if not done.rowcount:
+            raise JobStateConflict("tried again", self.get(job_id).status)
+        return self.get(job_id)
+
+    def delete(self, job_id: str) -> None:
+        """Remove the job, its files and its history; stops it first if it is at work.
+
+        The recording itself goes too unless another job was made from it.
+        Raises JobNotFound, DatabaseUnavailable, StorageUnavailable.
+        """
+        job = self.get(job_id)
+        if job.status not in TERMINAL:
+            job = self.cancel(job_id)
+        with db.database_errors():
+            with self._engine.begin() as connection:
+                connection.execute(sa.delete(db.deliveries).where(db.deliveries.c.job_id == job_id))
+                connection.execute(sa.delete(db.jobs).where(db.jobs.c.id == job_id))
+                shared = connection.execute(
+                    sa.select(sa.func.count()).where(db.jobs.c.source_key == job.source.key)
+                ).scalar_one()
+            self._queue.forget_job(job_id, job.attempt)
+        self._storage.delete_prefix(job_prefix(job_id))
+        if not shared and (upload := _UPLOAD.match(job.source.key)):
+            self._storage.delete_prefix(upload[0])
+
+    def deliveries(self, *, job_id: str | None = None, limit: int = 50) -> tuple[Delivery, ...]:
+        """Return webhook messages, newest first. Raises DatabaseUnavailable."""
+        query = sa.select(db.deliveries).order_by(db.deliveries.c.created_at_ms.desc())
+        if job_id is not None:
+            query = query.where(db.deliveries.c.job_id == job_id)
+        with db.database_errors(), self._engine.connect() as connection:
+            rows = connection.execute(query.limit(min(max(limit, 1), _MAX_PAGE)))
+            return tuple(delivery_from_row(row) for row in rows)
+
+    def resend(self, delivery_id: str) -> Delivery:
+        """Try a webhook message again now, under its old id. Raises DeliveryNotFound."""
+        query = sa.select(db.deliveries).where(db.deliveries.c.id == delivery_id)
+        with db.database_errors(), self._engine.begin() as connection:
+            row = connection.execute(query.with_for_update()).one_or_none()
+            if row is None:
+                raise DeliveryNotFound
+            connection.execute(
+                sa.update(db.deliveries)
+                .where(db.deliveries.c.id == delivery_id)
+                .values(state="pending", next_try_at_ms=db.now_ms())
+            )
+            self._queue.add_delivery(connection, delivery_id, len(row.tries) + 1, at_once=True)
+        with db.database_errors(), self._engine.connect() as connection:
+            return delivery_from_row(connection.execute(query).one())
+
+    def ping(self) -> None:
+        """Raise DatabaseUnavailable if the database does not answer."""
+        with db.database_errors(), self._engine.connect() as connection:
+            connection.execute(sa.select(sa.func.count()).select_from(db.jobs)).scalar_one()
+
+    def expired(self, before_ms: int, limit: int = 100) -> Sequence[str]:
+        """Return ids of finished jobs that ended before `before_ms` (epoch)."""
+        query = sa.select(db.jobs.c.id).where(
+            db.jobs.c.status.in_(TERMINAL), db.jobs.c.finished_at_ms < before_ms
+        )
+        with db.database_errors(), self._engine.connect() as connection:
+            return list(connection.execute(query.limit(limit)).scalars())
+
+    def uses_source(self, key: str) -> bool:
+        """Say whether any job was made from the upload stored under `key`."""
+        query = sa.select(db.jobs.c.id).where(db.jobs.c.source_key == key).limit(1)
+        with db.database_errors(), self._engine.connect() as connection:
+            return connection.execute(query).first() is not None
+
+    def _by_idempotency_key(self, key: str, digest: str) -> Job | None:
+        query = sa.select(db.jobs).where(db.jobs.c.idempotency_key == key)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        if row.request_sha256 != digest:
+            raise IdempotencyMismatch
+        return job_from_row(row)
+
+
+def job_prefix(job_id: str) -> str:
+    """Where the files of a job lie in the storage."""
+    return f"jobs/{job_id}/"
+
+
+def _ref_json(spec: JobSpec) -> dict[str, object]:
+    source = spec.source
+    return {"key": source.key, "sha256": source.sha256, "size_bytes": source.size_bytes}
+
+
+def _options_json(spec: JobSpec) -> dict[str, object]:
+    wish = spec.options
+    return {
+        "model": wish.model,
+        "language": wish.language,
+        "task": wish.task,
+        "prompt": wish.prompt,
+    }

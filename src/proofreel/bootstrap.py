@@ -1,0 +1,163 @@
+"""Settings in, working services out. Only wiring."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from proofreel.adapters.database import migrate, now_ms, open_engine
+from proofreel.adapters.ffmpeg import Media, MediaLimits, find_ffmpeg
+from proofreel.adapters.jobs import Jobs
+from proofreel.adapters.ledger import Ledger, Message
+from proofreel.adapters.local_storage import LocalStorage
+from proofreel.adapters.models import ModelStore
+from proofreel.adapters.queue import JobQueue
+from proofreel.adapters.secrets_file import ensure_secret
+from proofreel.adapters.storage import Storage
+from proofreel.adapters.webhook import WebhookSender, webhook_payload
+from proofreel.adapters.whisper import SpeechEngine
+from proofreel.core.job_fields import result_fields
+from proofreel.core.jobs import Failure, Job, JobResult
+from proofreel.settings import Settings
+from proofreel.workflows.durable import Worker
+from proofreel.workflows.steps import Toolbox
+
+
+@dataclass(frozen=True)
+class Services:
+    """What web, worker and command line share."""
+
+    settings: Settings
+    engine: sa.Engine
+    queue: JobQueue
+    storage: Storage
+    jobs: Jobs
+
+    def close(self) -> None:
+        self.queue.close()
+        self.engine.dispose()
+
+
+def make_storage(settings: Settings) -> Storage:
+    return LocalStorage(settings.data_path / "files")
+
+
+def make_models(settings: Settings) -> ModelStore:
+    return ModelStore(settings.models_path)
+
+
+def make_services(settings: Settings) -> Services:
+    """Open the database (bringing its tables up to date) and the storage.
+
+    Raises Misconfigured, Unavailable.
+    """
+    settings.data_path.mkdir(parents=True, exist_ok=True)
+    migrate(settings.database)
+    engine = open_engine(settings.database)
+    queue = JobQueue(engine)
+    storage = make_storage(settings)
+    return Services(settings, engine, queue, storage, Jobs(engine, queue, storage))
+
+
+def make_toolbox(settings: Settings, storage: Storage) -> Toolbox:
+    """Find FFmpeg and prepare the recogniser; the model is loaded by the first job."""
+    return Toolbox(
+        storage=storage,
+        media=Media(
+            find_ffmpeg(settings.ffmpeg_binary),
+            MediaLimits(
+                extract_timeout_s=settings.extract_timeout_s,
+                scale_timeout_s=settings.scale_timeout_s,
+                max_duration_ms=settings.max_duration_s * 1000,
+            ),
+        ),
+        speech=SpeechEngine(
+            make_models(settings),
+            device=settings.device,
+            compute_type=settings.compute_type,
+            threads=settings.threads,
+            batch_size=settings.batch_size,
+            beam_size=settings.beam_size,
+        ),
+        work_root=settings.data_path / "work",
+        max_file_bytes=settings.max_file_size,
+        silence_at_least_ms=settings.silence_at_least_ms,
+        silence_below_dbfs=settings.silence_below_dbfs,
+    )
+
+
+def make_worker(services: Services) -> Worker:
+    settings = services.settings
+    secret = settings.webhook_secret
+    return Worker(
+        tools=make_toolbox(settings, services.storage),
+        ledger=Ledger(services.engine, services.queue),
+        sender=WebhookSender(
+            secret=secret.get_secret_value() if secret else None,
+            allow_private=settings.webhook_allow_private,
+        ),
+        announce=_announcer(settings),
+    )
+
+
+def _announcer(settings: Settings) -> Callable[[Job, JobResult | Failure], Message | None]:
+    url, base_url = settings.webhook_url, outside_url(settings)
+
+    def announce(job: Job, outcome: JobResult | Failure) -> Message | None:
+        if url is None:
+            return None
+        at_ms = now_ms()
+        if isinstance(outcome, Failure):
+            return Message(
+                "job.failed",
+                url,
+                webhook_payload(
+                    event="job.failed",
+                    at_ms=at_ms,
+                    job_id=job.id,
+                    status="failed",
+                    error=outcome.message,
+                ),
+            )
+        return Message(
+            "job.completed",
+            url,
+            webhook_payload(
+                event="job.completed",
+                at_ms=at_ms,
+                job_id=job.id,
+                status="completed",
+                result=result_fields(job, outcome, base_url),
+            ),
+        )
+
+    return announce
+
+
+def outside_url(settings: Settings) -> str:
+    """Return how others reach the service, where no request says it."""
+    return settings.public_url or f"http://{settings.host}:{settings.port}"
+
+
+def api_key(settings: Settings) -> tuple[str, bool]:
+    """Return the key that opens the door, and whether it was made just now."""
+    if settings.api_key:
+        return settings.api_key.get_secret_value(), False
+    return ensure_secret(settings.data_path / "api_key", lambda: f"pr_{secrets.token_urlsafe(32)}")
+
+
+def cookie_secret(settings: Settings) -> bytes:
+    """Return what signs the page's cookies; the same for every web process."""
+    value, _ = ensure_secret(settings.data_path / "cookie_secret", lambda: secrets.token_hex(32))
+    return value.encode()
+
+
+def sample_recording() -> Path | None:
+    """Return the sample that comes with the package."""
+    path = Path(str(resources.files("proofreel") / "sample" / "sample.mp3"))
+    return path if path.is_file() else None

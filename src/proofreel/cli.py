@@ -1,0 +1,158 @@
+"""The command line: `proofreel serve | web | worker | transcribe | models | doctor`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proofreel.errors import ProofreelError
+from proofreel.logs import configure_logging
+from proofreel.settings import Settings, load_settings
+
+app = typer.Typer(
+    help="Transcripts, subtitles and review reports for recorded speech.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="The speech models on this machine.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+
+def main() -> None:
+    """Run the command line. A failure that we know is one sentence and exit status 2."""
+    try:
+        app()
+    except ProofreelError as error:
+        typer.echo(f"proofreel: {error}", err=True)
+        sys.exit(2)
+
+
+def _settings(**given: Any) -> Settings:
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    configure_logging(settings.log_format)
+    return settings
+
+
+@app.command()
+def serve(host: Host = None, port: Port = None) -> None:
+    """Run the service: web and worker on this machine. Stops with ^C."""
+    from proofreel.bootstrap import api_key, make_services
+    from proofreel.processes import Supervisor
+
+    settings = _settings(host=host, port=port)
+    make_services(settings).close()  # a wrong setting or database shows here, before any child
+    key, made = api_key(settings)
+    if made:
+        typer.echo(f"API key, made now and kept in {settings.data_dir / 'api_key'}: {key}")
+    typer.echo(f"Proofreel is at http://{settings.host}:{settings.port}", err=True)
+    run = [sys.executable, "-m", "proofreel"]
+    address = ["--host", settings.host, "--port", str(settings.port)]
+    commands = {"web": [*run, "web", *address], "worker": [*run, "worker"]}
+    raise typer.Exit(Supervisor(commands).run())
+
+
+@app.command()
+def web(host: Host = None, port: Port = None) -> None:
+    """Run only the web half; needs a worker on the same database and storage."""
+    from proofreel.processes import die_with_parent
+    from proofreel.wsgi import Server
+
+    die_with_parent()
+    Server(_settings(host=host, port=port)).run()
+
+
+@app.command()
+def worker() -> None:
+    """Run only the working half: takes jobs from the queue, one after another."""
+    from proofreel.bootstrap import make_services, make_worker
+    from proofreel.processes import claim_worker_slot, die_with_parent
+    from proofreel.workflows.engine import launch
+    from proofreel.workflows.housekeeping import Housekeeper
+
+    # At once, in the middle of whatever is done: every finished hop is on disk, and children see
+    # their parent go. What was in hand goes on when a worker starts again.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    die_with_parent()
+    settings = _settings()
+    executor_id, _lock = claim_worker_slot(settings.data_path / "workers")
+    services = make_services(settings)
+    this = make_worker(services)
+    Housekeeper(
+        this, services.jobs, executor_id, settings.retention_days, give_up=lambda: os._exit(1)
+    ).start()
+    launch(
+        this,
+        database_url=settings.database,
+        executor_id=executor_id,
+        jobs_at_once=settings.worker_jobs,
+    )
+    while True:
+        signal.pause()
+
+
+@app.command()
+def transcribe(
+    files: Annotated[list[Path], typer.Argument(help="Recordings.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path(),
+    model: Annotated[str | None, typer.Option(help="Speech model.")] = None,
+    language: Annotated[str | None, typer.Option(help="Code such as en; else detected.")] = None,
+    task: Annotated[
+        str, typer.Option(help="transcribe, or translate into English.")
+    ] = "transcribe",
+    prompt: Annotated[str | None, typer.Option(help="Names and words to expect.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a file.")] = False,
+) -> None:
+    """Transcribe and review recordings without a server. Exit status 1 if any file failed."""
+    from proofreel.adapters.speech_options import parse_options
+    from proofreel.commands.transcribe import transcribe_files
+
+    settings = load_settings()
+    configure_logging(settings.log_format, level=logging.ERROR)
+    options = parse_options(model or settings.model, language, task, prompt)
+    failed = transcribe_files(settings, files, out, options, as_json=as_json)
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def doctor(
+    show_key: Annotated[bool, typer.Option("--show-key", help="Print the API key, too.")] = False,
+) -> None:
+    """Say what was found on this machine, and what to do about what was not."""
+    from proofreel.commands.doctor import examine
+
+    raise typer.Exit(0 if examine(_settings(), show_key=show_key) else 1)
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the known models and which of them are here."""
+    from proofreel.commands.models import print_models
+
+    print_models(_settings())
+
+
+@models_app.command("pull")
+def models_pull(name: Annotated[str, typer.Argument()] = "base") -> None:
+    """Fetch a model and check it."""
+    from proofreel.commands.models import pull_model
+
+    pull_model(_settings(), name)
+
+
+@models_app.command("verify")
+def models_verify(name: Annotated[str, typer.Argument()] = "base") -> None:
+    """Read all of a model again and compare its checksums."""
+    from proofreel.commands.models import verify_model
+
+    verify_model(_settings(), name)

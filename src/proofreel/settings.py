@@ -1,0 +1,135 @@
+"""Every knob, read once from the environment; a wrong value stops the start by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from proofreel.errors import Misconfigured
+
+
+class SettingsError(Misconfigured):
+    """One or more variables hold values that cannot be used; `problems` has a sentence for each."""
+
+    code = "settings_invalid"
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "The settings cannot be used. " + " ".join(self.problems)
+
+
+def _fixed(name: str) -> AliasChoices:
+    """A name that users' deployments already set, without our prefix."""
+    return AliasChoices(name)
+
+
+class Settings(BaseSettings):
+    """Every knob. Names in capitals without the prefix are fixed by deployments of the old demo."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PROOFREEL_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        env_ignore_empty=True,
+    )
+
+    # What existing deployments set
+    api_key: SecretStr | None = Field(
+        None, validation_alias=_fixed("API_KEY")
+    )  # unset: one is made
+    webhook_url: str | None = Field(None, validation_alias=_fixed("WEBHOOK_URL"))
+    max_file_size: PositiveInt = Field(26_214_400, validation_alias=_fixed("MAX_FILE_SIZE"))
+    ffmpeg_binary: str | None = Field(None, validation_alias=_fixed("FFMPEG_BINARY"))
+
+    # Where state lives: one folder holds all of it
+    data_dir: Path = Path("data")
+    models_dir: Path | None = None  # unset: data_dir/models
+    database_url: str | None = None  # unset: SQLite in data_dir
+
+    # The service
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    web_threads: PositiveInt = 32
+    max_upload_bytes: PositiveInt = 20 * 1024**3
+    min_free_bytes: int = Field(512 * 1024**2, ge=0)  # below this an upload is refused
+    public_url: str | None = None  # how the outside reaches us; unset: as the request came
+    retention_days: int = Field(0, ge=0)  # 0: keep for ever
+    log_format: Literal["console", "json"] = "console"
+
+    # Speech
+    model: str = "base"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_type: str = "auto"
+    threads: int = Field(0, ge=0)  # 0: as many as the machine has
+    beam_size: PositiveInt = 1
+    batch_size: PositiveInt = 8
+
+    # Work
+    worker_jobs: PositiveInt = 2  # jobs one worker has in hand; only one of them transcribes
+    max_duration_s: PositiveInt = 12 * 3600
+    extract_timeout_s: PositiveInt = 3600
+    scale_timeout_s: PositiveInt = 4 * 3600
+
+    # Review
+    silence_at_least_ms: PositiveInt = 2000
+    silence_below_dbfs: float | None = Field(None, le=0)  # unset: from the noise floor
+
+    # Webhook
+    webhook_secret: SecretStr | None = None  # unset: messages are not signed
+    webhook_allow_private: bool = False
+
+    @field_validator("webhook_url", "public_url")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must be an http:// or https:// address")
+        return value.rstrip("/") if value else None
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value and value.get_secret_value() else None
+
+    @field_validator("api_key")
+    @classmethod
+    def _api_key(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value() if value else ""
+        if not key.isascii() or key != key.strip():
+            raise ValueError("must be plain ASCII without spaces around it")
+        return value if key else None
+
+    @property
+    def models_path(self) -> Path:
+        return (self.models_dir or self.data_dir / "models").expanduser().absolute()
+
+    @property
+    def data_path(self) -> Path:
+        return self.data_dir.expanduser().absolute()
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL of the one database that jobs, deliveries and the engine share."""
+        return self.database_url or f"sqlite:///{self.data_path / 'proofreel.sqlite'}"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings. Raises SettingsError naming each wrong variable and what it should be."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic itself
+    except ValidationError as exc:
+        raise SettingsError(tuple(_problem(dict(error)) for error in exc.errors())) from None
+
+
+def _problem(error: dict[str, object]) -> str:
+    location = error["loc"]
+    field = str(location[0]) if isinstance(location, tuple) and location else "?"
+    variable = field if field.isupper() else f"PROOFREEL_{field.upper()}"
+    reason = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "should be")
+    return f"{variable} {reason}."

@@ -1,0 +1,1 @@
+"""The HTTP service: seed routes, /v1, the pages."""

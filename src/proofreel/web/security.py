@@ -1,0 +1,60 @@
+"""Headers that every response carries, and one log line per request."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+
+from flask import Flask, Response, g, request
+from structlog import get_logger
+
+from proofreel.web.auth import is_https
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "media-src 'self' blob:; connect-src 'self'; font-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_ONE_YEAR_S = 365 * 24 * 3600
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+log = get_logger()
+
+
+def register_security(app: Flask) -> None:
+    """Give every request an id and every response its headers; log each with its time."""
+    app.before_request(_begin)
+    app.after_request(_finish)
+
+
+def _begin() -> None:
+    sent = request.headers.get("X-Request-Id", "")
+    g.request_id = sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)
+    g.began_s = time.perf_counter()
+
+
+def _finish(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if is_https():
+        response.headers["Strict-Transport-Security"] = f"max-age={_ONE_YEAR_S}"
+    response.headers["X-Request-Id"] = g.request_id
+    log.info(
+        "request",
+        method=request.method,
+        route=request.url_rule.rule if request.url_rule else None,
+        status=response.status_code,
+        ms=round((time.perf_counter() - g.began_s) * 1000, 1),
+        request_id=g.request_id,
+    )
+    return response

@@ -1,0 +1,44 @@
+"""What the web part works with: `bootstrap` builds it, views reach it through `services()`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from flask import current_app
+
+from proofreel.adapters.jobs import Jobs
+from proofreel.adapters.storage import Storage
+from proofreel.core.model import SpeechOptions
+
+EXTENSION = "proofreel"
+
+
+@dataclass(frozen=True, slots=True)
+class WebServices:
+    """The ports and limits of one web process.
+
+    `api_keys` are all keys that open the door (several, so that they can be rotated);
+    `cookie_secret` signs the page's session cookie; `public_url` None: links are built from the
+    request; `models` are the model names that a request may ask for; `sample` is the recording
+    behind "try the sample"; `check_options` raises InvalidInput for options that cannot work.
+    """
+
+    jobs: Jobs
+    storage: Storage
+    api_keys: tuple[str, ...] = field(repr=False)
+    cookie_secret: bytes = field(repr=False)
+    max_upload_bytes: int
+    min_free_bytes: int
+    public_url: str | None
+    default_model: str
+    models: tuple[str, ...]
+    sample: Path | None
+    check_options: Callable[[SpeechOptions], None]
+
+
+def services() -> WebServices:
+    """Return the services of the running app."""
+    return cast(WebServices, current_app.extensions[EXTENSION])

@@ -1,0 +1,157 @@
+"""Hops as checkpointed steps of a workflow, with progress, cancellation and retries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import structlog
+from dbos import DBOS, EnqueueOptions, PortableWorkflowError
+from pydantic import TypeAdapter
+
+from proofreel.adapters.jobs import job_prefix
+from proofreel.adapters.ledger import Ledger, Message
+from proofreel.adapters.queue import APPLICATION_VERSION, SCALE, workflow_id
+from proofreel.adapters.webhook import WebhookSender
+from proofreel.core.jobs import Failure, Job, JobResult, overall_percent
+from proofreel.core.model import JobSpec
+from proofreel.errors import JobCancelled, ProofreelError
+from proofreel.workflows.results import Probed, Scaled
+from proofreel.workflows.steps import Toolbox, Workbench, workbench
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+_TRIES = 3  # of a hop whose error says that trying again can help
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What the workflows of this process work with. `announce` makes a job's webhook message."""
+
+    tools: Toolbox
+    ledger: Ledger
+    sender: WebhookSender
+    announce: Callable[[Job, JobResult | Failure], Message | None]
+    active: set[str] = field(default_factory=set)  # workflow ids being run right now
+
+
+class DurableSteps:
+    """Runs each hop as a checkpointed step of the workflow it is called in."""
+
+    def __init__(self, worker: Worker, job_id: str, attempt: int) -> None:
+        self._worker, self._job_id, self._attempt = worker, job_id, attempt
+        self._scaling: Any = None
+
+    def run(self, stage: str, result: type[T], hop: Callable[[Workbench], T]) -> T:
+        kind = TypeAdapter(result)
+
+        def step() -> Any:
+            return kind.dump_python(self._perform(stage, hop), mode="json")
+
+        return kind.validate_python(DBOS.run_step({"name": stage}, step))
+
+    def start_scaling(self, probed: Probed) -> None:
+        options: EnqueueOptions = {
+            "workflow_name": SCALE,
+            "queue_name": SCALE,
+            "workflow_id": f"{workflow_id(self._job_id, self._attempt)}-scale",
+            "app_version": APPLICATION_VERSION,
+        }
+        argument = TypeAdapter(Probed).dump_python(probed, mode="json")
+        self._scaling = DBOS.enqueue_workflow_with_options(
+            options, self._job_id, self._attempt, argument
+        )
+
+    def scaled(self) -> Scaled:
+        self._worker.ledger.start(
+            self._job_id, self._attempt, "scale", overall_percent("scale", 0.0)
+        )
+        try:
+            outcome = self._scaling.get_result(polling_interval_sec=_POLL_S)
+        except Exception as error:
+            failure = failure_of(error)
+            if failure is None:
+                raise JobCancelled from error
+            return Scaled(None, failure.message)
+        return TypeAdapter(Scaled).validate_python(outcome)
+
+    def _perform(self, stage: str, hop: Callable[[Workbench], T]) -> T:
+        ledger, tools = self._worker.ledger, self._worker.tools
+        if stage == "scale":
+            job = ledger.peek(self._job_id, self._attempt)
+        else:
+            percent = overall_percent(stage, 0.0)
+            job = ledger.start(self._job_id, self._attempt, stage, percent)
+        spec = JobSpec(source=job.source, name=job.name, options=job.options)
+        monitor = _StageMonitor(ledger, self._job_id, self._attempt, stage)
+        for attempt in range(1, _TRIES + 1):
+            try:
+                with workbench(tools, spec, job_prefix(job.id), stage, monitor) as bench:
+                    result = hop(bench)
+                if isinstance(result, JobResult):
+                    message = self._worker.announce(job, result)
+                    ledger.complete(self._job_id, self._attempt, result, message)
+                return result
+            except ProofreelError as error:
+                log.warning("hop_failed", stage=stage, code=error.code, detail=error.detail)
+                if not error.retryable or attempt == _TRIES:
+                    raise
+            except Exception:
+                log.exception("hop_crashed", stage=stage)
+                raise
+            monitor.wait(2.0**attempt)
+        raise AssertionError("unreachable")
+
+
+class _StageMonitor:
+    """Writes progress down, and looks whether the job is still wanted, at most twice a second."""
+
+    def __init__(self, ledger: Ledger, job_id: str, attempt: int, stage: str) -> None:
+        self._ledger, self._job_id, self._attempt, self._stage = ledger, job_id, attempt, stage
+        self._noted = -1
+        self._noted_at_s = self._checked_at_s = time.monotonic()
+
+    def progress(self, fraction: float) -> None:
+        percent = overall_percent(self._stage, fraction)
+        now_s = time.monotonic()
+        if percent > self._noted and now_s - self._noted_at_s >= _POLL_S:
+            self._noted, self._noted_at_s = percent, now_s
+            self._ledger.note(self._job_id, self._attempt, self._stage, percent)
+
+    def check(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._checked_at_s >= _POLL_S:
+            self._checked_at_s = now_s
+            if not self._ledger.wanted(self._job_id, self._attempt):
+                raise JobCancelled
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not past a cancellation."""
+        until_s = time.monotonic() + seconds
+        while time.monotonic() < until_s:
+            self.check()
+            time.sleep(0.1)
+
+
+def failure_of(error: Exception) -> Failure | None:
+    """Say what users are told about `error`; None if the job was cancelled.
+
+    A replayed step raises what the engine kept of the error: its code, message and data.
+    """
+    if isinstance(error, JobCancelled):
+        return None
+    if isinstance(error, ProofreelError):
+        return Failure(error.code, str(error), error.retryable)
+    if isinstance(error, PortableWorkflowError):
+        if error.code == JobCancelled.code:
+            return None
+        if isinstance(error.code, str) and isinstance(error.data, dict):
+            return Failure(error.code, error.message, bool(error.data.get("retryable")))
+    if type(error).__name__ == "DBOSAwaitedWorkflowCancelledError":
+        return None
+    message = "Something went wrong on our side while this recording was processed."
+    return Failure("internal_error", message, retryable=True)

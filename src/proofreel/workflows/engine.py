@@ -1,0 +1,124 @@
+"""The durable side of the pipeline: DBOS workflows, one checkpoint per hop.
+
+A killed worker's job goes on at the first hop without a checkpoint. Workflow time limits are left
+off (a peer would cancel a late orphan): the limits are on the child processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from dbos import DBOS, DBOSConfig
+from pydantic import TypeAdapter
+
+from proofreel.adapters.jobs import job_prefix
+from proofreel.adapters.queue import (
+    APPLICATION,
+    APPLICATION_VERSION,
+    PIPELINE,
+    SCALE,
+    WEBHOOKS,
+    job_serializer,
+)
+from proofreel.core.jobs import Failure
+from proofreel.errors import JobCancelled
+from proofreel.workflows import hops
+from proofreel.workflows.deliver import send_once
+from proofreel.workflows.durable import DurableSteps, Worker, failure_of
+from proofreel.workflows.pipeline import run_job
+from proofreel.workflows.results import Probed, Scaled
+
+log = structlog.get_logger()
+
+_RECOVERIES = 3  # after this many crashes in one job it is the job that crashes
+_POLL_S = 0.5
+
+
+_worker: Worker | None = None  # DBOS calls plain functions: this is how they find their tools
+
+
+def launch(worker: Worker, *, database_url: str, executor_id: str, jobs_at_once: int) -> None:
+    """Start taking work from the queues, first of all what this executor left unfinished."""
+    global _worker
+    _worker = worker
+    config: DBOSConfig = {
+        "name": APPLICATION,
+        "system_database_url": database_url,
+        "application_version": APPLICATION_VERSION,
+        "executor_id": executor_id,
+        "serializer": job_serializer(),
+        "log_level": "WARNING",
+        "enable_otlp": False,
+    }
+    DBOS(config=config)
+    DBOS.launch()
+    DBOS.register_queue(PIPELINE, worker_concurrency=jobs_at_once, polling_interval_sec=_POLL_S)
+    DBOS.register_queue(SCALE, worker_concurrency=1, polling_interval_sec=_POLL_S)
+    DBOS.register_queue(WEBHOOKS, worker_concurrency=20, polling_interval_sec=_POLL_S)
+
+
+def _this_worker() -> Worker:
+    if _worker is None:
+        raise RuntimeError("launch() must be called before a workflow can run")
+    return _worker
+
+
+@DBOS.workflow(name=PIPELINE, max_recovery_attempts=_RECOVERIES)
+def _pipeline(job_id: str, attempt: int) -> None:
+    with _at_work(job_id=job_id, attempt=attempt) as worker:
+        try:
+            run_job(DurableSteps(worker, job_id, attempt))
+        except Exception as error:
+            failure = failure_of(error)
+            if failure is None:
+                log.info("job_stopped")
+            else:
+                log.warning("job_failed", code=failure.code, reason=failure.message)
+                DBOS.run_step({"name": "fail"}, _fail, job_id, attempt, failure)
+        finally:
+            _tidy(worker, job_id)
+
+
+@DBOS.workflow(name=SCALE, max_recovery_attempts=_RECOVERIES)
+def _scale(job_id: str, attempt: int, probed: dict[str, Any]) -> Any:
+    with _at_work(job_id=job_id, attempt=attempt) as worker:
+        plan = TypeAdapter(Probed).validate_python(probed)
+        steps = DurableSteps(worker, job_id, attempt)
+        scaled = steps.run("scale", Scaled, lambda bench: hops.scale(bench, plan))
+        return TypeAdapter(Scaled).dump_python(scaled, mode="json")
+
+
+@contextmanager
+def _at_work(**context: str | int) -> Iterator[Worker]:
+    """Count the current workflow as being run here, and name it in every line of the log."""
+    worker, name = _this_worker(), str(DBOS.workflow_id)
+    worker.active.add(name)
+    try:
+        with structlog.contextvars.bound_contextvars(**context):
+            yield worker
+    finally:
+        worker.active.discard(name)
+
+
+def _fail(job_id: str, attempt: int, failure: Failure) -> None:
+    worker = _this_worker()
+    try:
+        job = worker.ledger.peek(job_id, attempt)
+        worker.ledger.fail(job_id, attempt, failure, worker.announce(job, failure))
+    except JobCancelled:
+        log.info("job_stopped")
+
+
+def _tidy(worker: Worker, job_id: str) -> None:
+    """Remove the intermediate files; all files, where a hop stored one after the job's deletion."""
+    gone = not worker.ledger.exists(job_id)
+    worker.tools.storage.delete_prefix(job_prefix(job_id) + ("" if gone else "work/"))
+
+
+@DBOS.workflow(name="deliver", max_recovery_attempts=_RECOVERIES)
+def _deliver(delivery_id: str, try_number: int) -> None:
+    with _at_work(delivery=delivery_id) as worker:
+        DBOS.run_step({"name": "send"}, send_once, worker, delivery_id, try_number)

@@ -1,0 +1,142 @@
+"""What keeps a worker's jobs alive and its disk clean: heartbeat, reaper, retention.
+
+The engine takes up a worker's own unfinished jobs when the worker starts again, and nothing else:
+a worker that is gone for good would keep its jobs for ever. So each one beats, and each looks for
+silent ones. A wrong verdict wastes work but is safe: a deposed owner's checkpoint is refused.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from dbos import DBOS
+
+from proofreel.adapters.database import now_ms
+from proofreel.adapters.jobs import Jobs
+from proofreel.adapters.queue import workflow_id
+from proofreel.core.jobs import Failure
+from proofreel.errors import JobCancelled, ProofreelError
+from proofreel.workflows.durable import Worker
+
+log = structlog.get_logger()
+
+BEAT_S = 5.0
+REAP_S = 10.0
+SILENT_AFTER_S = 30  # six missed beats
+STUCK_AFTER_S = 60.0
+TIDY_S = 3600.0
+_DAY_MS = 24 * 3600 * 1000
+_GIVEN_UP = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+
+
+@dataclass
+class Housekeeper:
+    """Runs in a thread of its own beside the workflows. `give_up` ends the process, so that its
+    supervisor starts it afresh and the engine takes up what it had in hand.
+    """
+
+    worker: Worker
+    jobs: Jobs
+    executor_id: str
+    retention_days: int
+    give_up: Callable[[], None]
+    _stuck_since_s: dict[str, float] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Beat once, before any work is taken, then keep going until the process ends."""
+        self.worker.ledger.beat(self.executor_id)
+        for every_s, duty in (
+            (BEAT_S, self._beat),
+            (REAP_S, self.reap),
+            (TIDY_S, self.tidy),
+        ):
+            threading.Thread(
+                target=self._forever, args=(every_s, duty), daemon=True, name=duty.__name__
+            ).start()
+
+    def _forever(self, every_s: float, duty: Callable[[], None]) -> None:
+        while True:
+            try:
+                duty()
+            except ProofreelError as error:
+                log.warning("housekeeping_delayed", duty=duty.__name__, detail=error.detail)
+            except Exception:
+                log.exception("housekeeping_failed", duty=duty.__name__)
+            time.sleep(every_s)
+
+    def _beat(self) -> None:
+        self.worker.ledger.beat(self.executor_id)
+
+    def reap(self) -> None:
+        """Take over from workers that are gone, and end what the engine has given up on."""
+        pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        owners = {found.executor_id for found in pending if found.executor_id}
+        living = self.worker.ledger.living_workers(SILENT_AFTER_S)
+        if gone := sorted(owners - living - {self.executor_id}):
+            log.warning("workers_gone", executors=gone)
+            # the one call that puts a workflow back without forgetting its failed attempts
+            DBOS._recover_pending_workflows(gone)
+        mine = {found.workflow_id for found in pending if found.executor_id == self.executor_id}
+        self._watch_for_stuck(mine)
+        self._end_given_up()
+
+    def tidy(self) -> None:
+        """Remove what is past its retention and what unfinished writes left behind."""
+        self.worker.tools.storage.sweep()
+        self._forget_old_deliveries()
+        if self.retention_days:
+            before_ms = now_ms() - self.retention_days * _DAY_MS
+            while expired := self.jobs.expired(before_ms):
+                for job_id in expired:
+                    self.jobs.delete(job_id)
+                log.info("jobs_expired", count=len(expired))
+
+    def _watch_for_stuck(self, mine: set[str]) -> None:
+        """A workflow that is mine, yet not being run (a full disk can do it), needs a restart."""
+        now_s = time.monotonic()
+        idle = mine - self.worker.active
+        self._stuck_since_s = {name: self._stuck_since_s.get(name, now_s) for name in idle}
+        if any(now_s - since_s > STUCK_AFTER_S for since_s in self._stuck_since_s.values()):
+            log.error("work_stuck", workflows=sorted(idle))
+            self.give_up()
+
+    def _end_given_up(self) -> None:
+        unfinished = self.worker.ledger.unfinished()
+        names = {workflow_id(job, attempt): (job, attempt) for job, attempt in unfinished}
+        if not names:
+            return
+        lost = DBOS.list_workflows(
+            workflow_ids=list(names), status=_GIVEN_UP, load_input=False, load_output=False
+        )
+        for found in lost:
+            job_id, attempt = names[found.workflow_id]
+            failure = Failure(
+                "crashed_repeatedly",
+                "This recording stopped the worker several times, so it was given up.",
+                retryable=False,
+            )
+            try:
+                job = self.worker.ledger.peek(job_id, attempt)
+                message = self.worker.announce(job, failure)
+                self.worker.ledger.fail(job_id, attempt, failure, message)
+            except JobCancelled:
+                continue
+            log.error("job_given_up", job_id=job_id)
+
+    def _forget_old_deliveries(self) -> None:
+        """The engine keeps every workflow for ever; ours are told in the delivery log."""
+        before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 7 * 86400))
+        old = DBOS.list_workflows(
+            name="deliver",
+            status=["SUCCESS", "ERROR", "CANCELLED"],
+            completed_before=before,
+            limit=1000,
+            load_input=False,
+            load_output=False,
+        )
+        if old:
+            DBOS.delete_workflows([found.workflow_id for found in old])

@@ -1,0 +1,97 @@
+"""What a hop gets to work with, and how a chain of hops is run: durably or at once."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import structlog
+
+from proofreel.adapters.ffmpeg import Media
+from proofreel.adapters.storage import Storage
+from proofreel.adapters.whisper import SpeechEngine
+from proofreel.core.jobs import Artifact
+from proofreel.core.model import ArtifactRef, JobSpec, Monitor
+from proofreel.core.names import ARTIFACTS, artifact_name
+from proofreel.workflows.results import Probed, Scaled
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """Everything the hops need from outside, and the figures that steer them."""
+
+    storage: Storage
+    media: Media
+    speech: SpeechEngine
+    work_root: Path  # scratch folders are made in here
+    max_file_bytes: int
+    silence_at_least_ms: int
+    silence_below_dbfs: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """One hop's place of work: its tools, its job, a scratch folder of its own, its monitor."""
+
+    tools: Toolbox
+    spec: JobSpec
+    prefix: str  # of every key of this job, with a slash at the end
+    folder: Path
+    monitor: Monitor
+
+    def fetch(self, ref: ArtifactRef, name: str) -> Path:
+        """Return a local copy of `ref`, for reading only. Raises ObjectMissing."""
+        target = self.folder / name
+        self.tools.storage.fetch(ref.key, target)
+        return target
+
+    def keep(self, name: str, path: Path) -> ArtifactRef:
+        """Store an intermediate file that goes away with the end of the job."""
+        return self.tools.storage.put_file(f"{self.prefix}work/{name}", path)
+
+    def deliver(self, kind: str, content: Path | bytes | str) -> Artifact:
+        """Store one of the job's files under the name that people will see."""
+        key = self.prefix + artifact_name(self.spec.name, kind)
+        if isinstance(content, Path):
+            return self.artifact(kind, self.tools.storage.put_file(key, content))
+        data = content.encode() if isinstance(content, str) else content
+        return self.artifact(kind, self.tools.storage.put_bytes(key, data))
+
+    def artifact(self, kind: str, ref: ArtifactRef) -> Artifact:
+        """Return the stored bytes as one of the job's files."""
+        name = artifact_name(self.spec.name, kind)
+        return Artifact(kind, name, ARTIFACTS[kind].content_type, ref)
+
+
+class Steps(Protocol):
+    """Runs hops one after another. A durable one skips those that were finished before a crash."""
+
+    def run(self, stage: str, result: type[T], hop: Callable[[Workbench], T]) -> T:
+        """Run `hop` as `stage` of the job and return its result, a frozen dataclass."""
+
+    def start_scaling(self, probed: Probed) -> None:
+        """Start the hop `scale`, which runs beside the others."""
+
+    def scaled(self) -> Scaled:
+        """Wait for the hop `scale` and return its result; its failure is never the job's."""
+
+
+@contextmanager
+def workbench(
+    tools: Toolbox, spec: JobSpec, prefix: str, stage: str, monitor: Monitor
+) -> Iterator[Workbench]:
+    """Yield a workbench whose folder is gone afterwards, and log how long the hop took."""
+    tools.work_root.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    log.info("hop_started", stage=stage)
+    with tempfile.TemporaryDirectory(prefix=f"{stage}-", dir=tools.work_root) as folder:
+        yield Workbench(tools, spec, prefix, Path(folder), monitor)
+    log.info("hop_finished", stage=stage, seconds=round(time.monotonic() - started, 2))

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from proofreel.adapters import database as db
+from proofreel.adapters.ledger import Message
+from proofreel.core.job_errors import (
+    BadCursor,
+    DeliveryNotFound,
+    IdempotencyMismatch,
+    JobNotFound,
+    JobStateConflict,
+)
+from proofreel.core.jobs import DeliveryTry, Failure, JobResult
+from proofreel.errors import JobCancelled
+from tests.adapters.job_setup import JobSetup, job_setup
+
+FAILURE = Failure("media_empty", "There is nothing in it.", retryable=False)
+RESULT = JobResult((), 1000, "en", {"silences": 2}, "1 s", {"peaks": [0.5]})
+MESSAGE = Message("job.completed", "https://example.com/hook", {"type": "job.completed"})
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Iterator[JobSetup]:
+    with job_setup(tmp_path) as made:
+        yield made
+
+
+def test_a_submitted_job_is_queued_here_and_in_the_engine(setup: JobSetup) -> None:
+    job = setup.jobs.submit(setup.spec())
+
+    assert (job.status, job.progress, job.attempt, job.name) == ("queued", 0, 1, "lecture.mp4")
+    assert setup.jobs.get(job.id) == job
+    assert setup.engine_status(f"{job.id}-1") == "ENQUEUED"
+
+
+def test_no_job_row_is_left_when_the_engine_refuses_the_workflow(setup: JobSetup) -> None:
+    with setup.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE workflow_status RENAME TO away"))
+
+    with pytest.raises(db.DatabaseUnavailable):
+        setup.jobs.submit(setup.spec())
+
+    assert setup.jobs.list().items == ()
+
+
+def test_one_idempotency_key_makes_one_job_out_of_fifty_submits_at_once(setup: JobSetup) -> None:
+    spec, ids = setup.spec(), list[str]()
+    threads = [
+        threading.Thread(target=lambda: ids.append(setup.jobs.submit(spec, idempotency_key="k").id))
+        for _ in range(50)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(ids) == 50
+    assert len(set(ids)) == 1
+    assert len(setup.jobs.list().items) == 1
+
+
+def test_an_idempotency_key_with_other_bytes_is_refused(setup: JobSetup) -> None:
+    setup.jobs.submit(setup.spec(b"one"), idempotency_key="k")
+
+    with pytest.raises(IdempotencyMismatch):
+        setup.jobs.submit(setup.spec(b"other"), idempotency_key="k")
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "../../etc/passwd", "0" * 26, "%00", "'; DROP TABLE"])
+def test_an_unknown_id_is_not_found_whatever_it_looks_like(setup: JobSetup, wrong: str) -> None:
+    with pytest.raises(JobNotFound):
+        setup.jobs.get(wrong)
+
+
+def test_paging_gives_every_job_once_newest_first(setup: JobSetup) -> None:
+    made = [setup.jobs.submit(setup.spec(name=f"take{n}.mp3")).id for n in range(5)]
+
+    seen, cursor = list[str](), None
+    while True:
+        page = setup.jobs.list(limit=2, cursor=cursor)
+        seen += [job.id for job in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+
+    assert sorted(seen) == sorted(made)
+    assert len(seen) == 5
+    assert seen == sorted(seen, reverse=True)
+    with pytest.raises(BadCursor):
+        setup.jobs.list(cursor="not ours")
+
+
+def test_the_list_is_searched_by_name_and_filtered_by_state(setup: JobSetup) -> None:
+    kept = setup.jobs.submit(setup.spec(name="Über 100%.mp3"))
+    setup.jobs.submit(setup.spec(name="other.mp3"))
+
+    assert [job.id for job in setup.jobs.list(search="100%").items] == [kept.id]
+    assert setup.jobs.list(search="_").items == ()
+    assert setup.jobs.list(status="failed").items == ()
+    assert len(setup.jobs.list(status="queued").items) == 2
+
+
+def test_a_cancelled_job_never_starts_and_cannot_be_cancelled_again(setup: JobSetup) -> None:
+    job = setup.jobs.submit(setup.spec())
+
+    assert setup.jobs.cancel(job.id).status == "cancelled"
+
+    assert setup.engine_status(f"{job.id}-1") == "CANCELLED"
+    with pytest.raises(JobCancelled):
+        setup.ledger.start(job.id, 1, "probe", 0)
+    with pytest.raises(JobStateConflict):
+        setup.jobs.cancel(job.id)
+
+
+def test_a_retry_is_a_new_attempt_that_the_old_one_cannot_write_to(setup: JobSetup) -> None:
+    job = setup.jobs.submit(setup.spec())
+    setup.ledger.start(job.id, 1, "probe", 1)
+    with pytest.raises(JobStateConflict):
+        setup.jobs.retry(job.id)
+    setup.ledger.fail(job.id, 1, FAILURE, None)
+    assert setup.jobs.get(job.id).failure == FAILURE
+
+    again = setup.jobs.retry(job.id)
+
+    assert (again.status, again.attempt, again.failure, again.progress) == ("queued", 2, None, 0)
+    assert setup.engine_status(f"{job.id}-2") == "ENQUEUED"
+    with pytest.raises(JobCancelled):
+        setup.ledger.complete(job.id, 1, RESULT, None)
+
+
+def test_progress_never_goes_back_and_belongs_to_the_stage_at_work(setup: JobSetup) -> None:
+    job = setup.jobs.submit(setup.spec())
+    setup.ledger.start(job.id, 1, "transcribe", 5)
+    setup.ledger.note(job.id, 1, "transcribe", 40)
+    setup.ledger.note(job.id, 1, "transcribe", 30)
+    setup.ledger.note(job.id, 1, "scale", 97)
+
+    now = setup.jobs.get(job.id)
+    assert (now.status, now.stage, now.progress) == ("processing", "transcribe", 40)
+
+
+def test_a_job_and_its_webhook_message_end_together_and_once(setup: JobSetup) -> None:
+    job = setup.jobs.submit(setup.spec())
+    setup.ledger.start(job.id, 1, "publish", 99)
+    setup.ledger.complete(job.id, 1, RESULT, MESSAGE)
+    setup.ledger.complete(job.id, 1, RESULT, MESSAGE)  # the step runs again after a crash
+
+    done = setup.jobs.get(job.id)
+    assert (done.status, done.progress, done.result) == ("completed", 100, RESULT)
+    (delivery,) = setup.jobs.deliveries(job_id=job.id)
+    assert (delivery.event, delivery.state, delivery.tries) == ("job.completed", "pending", ())
+    assert setup.engine_status(f"{delivery.id}-1") == "ENQUEUED"
+
+
+def test_a_failed_try_queues_the_next_and_the_last_one_gives_up(setup: JobSetup) -> None:
+    job = setup.jobs.submit(setup.spec())
+    setup.ledger.start(job.id, 1, "publish", 99)
+    setup.ledger.complete(job.id, 1, RESULT, MESSAGE)
+    (delivery,) = setup.jobs.deliveries()
+
+    refused = DeliveryTry(1_000, 500, None)
+    setup.ledger.record_try(delivery, refused, delivered=False, next_delay_s=30)
+
+    (waiting,) = setup.jobs.deliveries()
+    assert (waiting.state, waiting.next_try_at_ms) == ("pending", 31_000)
+    assert setup.engine_status(f"{delivery.id}-2") == "DELAYED"
+    setup.ledger.record_try(waiting, refused, delivered=False, next_delay_s=None)
+    (given_up,) = setup.jobs.deliveries()
+    assert (given_up.state, len(given_up.tries)) == ("failed", 2)
+
+    assert setup.jobs.resend(delivery.id).state == "pending"
+    assert setup.engine_status(f"{delivery.id}-3-now") == "ENQUEUED"
+    with pytest.raises(DeliveryNotFound):
+        setup.jobs.resend("msg_none")
+
+
+def test_deleting_a_job_leaves_no_row_no_file_and_no_history(setup: JobSetup) -> None:
+    spec = setup.spec()
+    job = setup.jobs.submit(spec)
+    setup.storage.put_bytes(f"jobs/{job.id}/lecture.srt", b"1")
+
+    setup.jobs.delete(job.id)
+
+    with pytest.raises(JobNotFound):
+        setup.jobs.get(job.id)
+    assert setup.storage.stat(f"jobs/{job.id}/lecture.srt") is None
+    assert setup.storage.stat(spec.source.key) is None
+    assert setup.engine_status(f"{job.id}-1") is None
+
+
+def test_a_recording_that_another_job_uses_survives_the_deletion(setup: JobSetup) -> None:
+    spec = setup.spec()
+    first, second = setup.jobs.submit(spec), setup.jobs.submit(spec)
+
+    setup.jobs.delete(first.id)
+    assert setup.storage.stat(spec.source.key) is not None
+    assert setup.jobs.cancel(second.id).status == "cancelled"
+    assert setup.jobs.retry(second.id).status == "queued"
+
+
+def test_a_locked_database_is_told_after_a_short_wait(
+    setup: JobSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "_BUSY_WAIT_MS", 200)
+    locker = sqlite3.connect(tmp_path / "proofreel.sqlite", isolation_level=None)
+    spec = setup.spec()
+    setup.engine.dispose()  # connections made from here on wait briefly
+    locker.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(db.DatabaseUnavailable):
+            setup.jobs.submit(spec)
+    finally:
+        locker.close()
+
+    assert setup.jobs.submit(spec).status == "queued"
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://x/y", "sqlite://", "sqlite:///:memory:"])
+def test_a_database_address_that_cannot_work_is_told_by_its_variable(url: str) -> None:
+    with pytest.raises(db.DatabaseMisconfigured, match="PROOFREEL_DATABASE_URL"):
+        db.open_engine(url)
+
+
+def test_migrations_may_run_at_the_same_time(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new' / 'proofreel.sqlite'}"
+    (tmp_path / "new").mkdir()
+    errors = list[BaseException]()
+
+    def go() -> None:
+        try:
+            db.migrate(url)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert errors == []
+    with job_setup(tmp_path / "new") as setup:
+        assert setup.jobs.list().items == ()
