@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -91,11 +92,11 @@ def wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes], log: P
     raise SystemExit(f"The service did not answer:\n{log.read_text(errors='replace')}")
 
 
-def wait_for(client: httpx.Client, job_id: str) -> dict[str, object]:
+def wait_for(client: httpx.Client, job_id: str) -> dict[str, Any]:
     """Poll the job until it ended, telling each stage once."""
     stage, until_s = "", time.monotonic() + WAIT_S
     while time.monotonic() < until_s:
-        job: dict[str, object] = client.get(f"/v1/jobs/{job_id}").raise_for_status().json()
+        job: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").raise_for_status().json()
         if job["status"] in ("completed", "failed", "cancelled"):
             return job
         if job["stage"] != stage:

@@ -11,13 +11,14 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from proofreel.adapters.database import migrate, now_ms, open_engine
-from proofreel.adapters.ffmpeg import Media, MediaLimits, find_ffmpeg
+from proofreel.adapters.ffmpeg import Media, find_ffmpeg
+from proofreel.adapters.ffmpeg_args import MediaLimits
 from proofreel.adapters.jobs import Jobs
 from proofreel.adapters.ledger import Ledger, Message
 from proofreel.adapters.local_storage import LocalStorage
 from proofreel.adapters.models import ModelStore
 from proofreel.adapters.queue import JobQueue
-from proofreel.adapters.secrets_file import ensure_secret
+from proofreel.adapters.secrets_file import ensure_secret, make_api_key
 from proofreel.adapters.storage import Storage
 from proofreel.adapters.webhook import WebhookSender, webhook_payload
 from proofreel.adapters.whisper import SpeechEngine
@@ -48,7 +49,8 @@ def make_storage(settings: Settings) -> Storage:
 
 
 def make_models(settings: Settings) -> ModelStore:
-    return ModelStore(settings.models_path)
+    named_by_path = "/" in settings.model
+    return ModelStore(settings.models_path, folder=Path(settings.model) if named_by_path else None)
 
 
 def make_services(settings: Settings) -> Services:
@@ -148,7 +150,7 @@ def api_key(settings: Settings) -> tuple[str, bool]:
     """Return the key that opens the door, and whether it was made just now."""
     if settings.api_key:
         return settings.api_key.get_secret_value(), False
-    return ensure_secret(settings.data_path / "api_key", lambda: f"pr_{secrets.token_urlsafe(32)}")
+    return ensure_secret(settings.data_path / "api_key", make_api_key)
 
 
 def cookie_secret(settings: Settings) -> bytes:

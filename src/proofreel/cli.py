@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import os
 import signal
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from proofreel.core.model import SpeechOptions
 from proofreel.errors import ProofreelError
 from proofreel.logs import configure_logging
 from proofreel.settings import Settings, load_settings
@@ -26,6 +28,13 @@ app.add_typer(models_app, name="models")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+
+class Task(enum.Enum):
+    """What to do with the speech."""
+
+    transcribe = "transcribe"
+    translate = "translate"
 
 
 def main() -> None:
@@ -107,19 +116,18 @@ def transcribe(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path(),
     model: Annotated[str | None, typer.Option(help="Speech model.")] = None,
     language: Annotated[str | None, typer.Option(help="Code such as en; else detected.")] = None,
-    task: Annotated[
-        str, typer.Option(help="transcribe, or translate into English.")
-    ] = "transcribe",
+    task: Annotated[Task, typer.Option(help="Or translate into English.")] = Task.transcribe,
     prompt: Annotated[str | None, typer.Option(help="Names and words to expect.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a file.")] = False,
 ) -> None:
     """Transcribe and review recordings without a server. Exit status 1 if any file failed."""
-    from proofreel.adapters.speech_options import parse_options
+    from proofreel.adapters.speech_options import check_options
     from proofreel.commands.transcribe import transcribe_files
 
     settings = load_settings()
     configure_logging(settings.log_format, level=logging.ERROR)
-    options = parse_options(model or settings.model, language, task, prompt)
+    options = SpeechOptions(model or settings.model, language, task.value, prompt)
+    check_options(options)
     failed = transcribe_files(settings, files, out, options, as_json=as_json)
     raise typer.Exit(1 if failed else 0)
 

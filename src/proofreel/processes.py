@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -73,7 +73,7 @@ class _Child:
 class Supervisor:
     """Keeps one process per command line alive until told to stop."""
 
-    commands: dict[str, Sequence[str]]
+    commands: Mapping[str, Sequence[str]]
     _children: list[_Child] = field(default_factory=list)
     _stopping: bool = False
 

@@ -30,11 +30,16 @@ def make_app(settings: Settings | None = None) -> Flask:
             min_free_bytes=settings.min_free_bytes,
             public_url=settings.public_url,
             default_model=settings.model,
-            models=make_models(settings).usable(),
+            models=_models_on_offer(settings),
             sample=sample_recording(),
             check_options=check_options,
         )
     )
+
+
+def _models_on_offer(settings: Settings) -> tuple[str, ...]:
+    here = (status.name for status in make_models(settings).list() if status.installed)
+    return tuple(dict.fromkeys((settings.model, *here)))
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types

@@ -11,18 +11,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tests.media_samples import (
-    ffmpeg_path,
-    main_tone_hz,
-    make,
-    make_cut,
-    make_sound,
-    make_video,
-    read_wav,
-    sounding_ms,
-    tone,
-    write_wav,
-)
 
 from proofreel.adapters.ffmpeg import Media, find_ffmpeg
 from proofreel.adapters.ffmpeg_args import MediaLimits, extract_args, progress_ms, scale_args
@@ -48,6 +36,18 @@ from proofreel.core.scaling import (
     plan_scaling,
 )
 from proofreel.errors import JobCancelled, Misconfigured, ProofreelError, TimeLimitExceeded
+from tests.media_samples import (
+    ffmpeg_path,
+    main_tone_hz,
+    make,
+    make_cut,
+    make_sound,
+    make_video,
+    read_wav,
+    sounding_ms,
+    tone,
+    write_wav,
+)
 
 SOUND = MediaInfo("wav", 1000, None, AudioStream("pcm_s16le", 16_000, 1))
 FILM = replace(SOUND, container="mpegts", video=VideoStream("h264", 1280, 720, 0, 25.0))

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.media_samples import ffmpeg_path, make, make_cut, make_sound, make_video
 
 from proofreel.adapters.ffmpeg import Media
 from proofreel.adapters.ffmpeg_args import MediaLimits
@@ -23,6 +22,7 @@ from proofreel.adapters.media_errors import MediaEmpty, MediaFormatRefused, Medi
 from proofreel.core.model import AudioStream, MediaInfo, VideoStream
 from proofreel.core.scaling import PictureTarget, ScalePlan, SoundTarget
 from proofreel.errors import MediaError, ProofreelError
+from tests.media_samples import ffmpeg_path, make, make_cut, make_sound, make_video
 
 CLAIMED = MediaInfo(
     "mp3", 5000, VideoStream("h264", 160, 120, 0, 25.0), AudioStream("mp3", 44_100, 1)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.media_samples import ffmpeg_path, make, make_sound, make_video, tone, write_wav
 
 from proofreel.adapters.ffmpeg import Media
 from proofreel.adapters.ffmpeg_args import MediaLimits
@@ -21,6 +20,7 @@ from proofreel.adapters.media_errors import (
 )
 from proofreel.core.model import AudioStream
 from proofreel.errors import JobCancelled, MediaError
+from tests.media_samples import ffmpeg_path, make, make_sound, make_video, tone, write_wav
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from tests.speech_samples import pause, tone
-from tests.transcripts import transcript
 
 from proofreel.adapters.report_page import render_report_page
 from proofreel.core.levels import measure_levels, waveform
 from proofreel.core.model import Report, Transcript
 from proofreel.core.report import build_report
 from proofreel.core.tape import Tape
+from tests.speech_samples import pause, tone
+from tests.transcripts import transcript
 
 PAYLOAD = "<script>document.title='owned'</script><img src=x onerror=alert(1)>\"'&"
 LINE = "Record ten seconds of silence before you begin."

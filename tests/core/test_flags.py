@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from tests.transcripts import segment, transcript
 
 from proofreel.core.flags import RULES, find_flags
 from proofreel.core.model import Flag, Silence, Transcript
 from proofreel.core.repeats import find_repeats
+from tests.transcripts import segment, transcript
 
 PLAIN = "A thick curtain behind the speaker absorbs the worst reflections."
 

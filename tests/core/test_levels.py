@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.speech_samples import RATE_HZ, noise, pause, tone
 
 from proofreel.core.levels import FLOOR_DBFS, Levels, measure_levels, waveform
+from tests.speech_samples import RATE_HZ, noise, pause, tone
 
 
 def test_a_tone_has_its_level_in_every_window() -> None:

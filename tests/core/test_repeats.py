@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.transcripts import segment, transcript
 
 from proofreel.core.model import Repeat, Segment, Transcript, Word
 from proofreel.core.repeats import find_repeats
+from tests.transcripts import segment, transcript
 
 FAN = "Close the window, switch off the fan, and put your phone on silent."
 SPEAK = "Record ten seconds of silence before you begin to speak."

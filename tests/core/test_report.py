@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.speech_samples import RATE_HZ, pause, tone
-from tests.transcripts import transcript
 
 from proofreel.core.levels import measure_levels
 from proofreel.core.model import Flag, Occurrence, Repeat, Report, Silence, Transcript
@@ -21,6 +19,8 @@ from proofreel.core.report import (
     report_to_text,
     summary,
 )
+from tests.speech_samples import RATE_HZ, pause, tone
+from tests.transcripts import transcript
 
 TAKES = (Occurrence(5000, 7000, "Take one."), Occurrence(8000, 10_500, "Take one, whole."))
 RETAKE = Repeat("false_start", 0.9, 1, TAKES, {"takes": 2, "pause_s": 1.0, "keep_reason": "why"})

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.transcripts import segment, transcript
 
 from proofreel.core.model import Segment, Transcript, Word
 from proofreel.core.sentences import place_words, split_sentences
+from tests.transcripts import segment, transcript
 
 
 def texts(*lines: str | float) -> list[str]:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.speech_samples import RATE_HZ, Samples, mix, noise, pause, script, speak, tone
 
 from proofreel.core.levels import Levels, measure_levels
 from proofreel.core.model import Silence
 from proofreel.core.silence import find_silences, find_thresholds
+from tests.speech_samples import RATE_HZ, Samples, mix, noise, pause, script, speak, tone
 
 # espeak-ng ends each text with up to a tenth of a second of quiet, which belongs to the silence.
 EDGE_MS = 50

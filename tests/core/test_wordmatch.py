@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.transcripts import transcript
 
 from proofreel.core.sentences import split_sentences
 from proofreel.core.wordmatch import Token, alike, find_restarts, normalise, tokens_of, weigh
+from tests.transcripts import transcript
 
 
 def tokens(text: str, language: str = "en") -> tuple[Token, ...]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 
-from tests.transcripts import transcript
-from tests.web.helpers import Site
-
 from proofreel.adapters.local_storage import LocalStorage
 from proofreel.core.jobs import Artifact, Job, JobResult
 from proofreel.core.model import (
@@ -22,6 +19,8 @@ from proofreel.core.names import ARTIFACTS, artifact_name
 from proofreel.core.report import headline, report_to_json, summary
 from proofreel.core.tape import Tape, tape_to_json
 from proofreel.core.transcript import transcript_to_json
+from tests.transcripts import transcript
+from tests.web.helpers import Site
 
 # 300 ms a word: "um" lies at 0.6 s, the silence from 1.8 s, the takes at 5.8 s and 7.6 s.
 SPOKEN = transcript(

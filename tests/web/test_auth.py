@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from tests.web.helpers import AUTH, KEY, OLD_KEY, Site, body, form, open_site, problem
 from werkzeug.routing import Rule
 
 from proofreel.web.limits import FailureLimiter
+from tests.web.helpers import AUTH, KEY, OLD_KEY, Site, body, form, open_site, problem
 
 # The doors themselves, and what holds nothing of anybody's.
 OPEN = {"/health", "/check_api_key", "/session", "/", "/jobs/<job_id>", "/favicon.ico"}

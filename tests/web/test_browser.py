@@ -23,14 +23,14 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
-from tests.speech_samples import noise, tone, write_wav
-from tests.transcripts import transcript
-from tests.web.helpers import KEY, Site, form, open_site
-from tests.web.reviews import complete_review
 from werkzeug.serving import make_server
 
 from proofreel.core.jobs import Failure
 from proofreel.core.model import Report
+from tests.speech_samples import noise, tone, write_wav
+from tests.transcripts import transcript
+from tests.web.helpers import KEY, Site, form, open_site
+from tests.web.reviews import complete_review
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [

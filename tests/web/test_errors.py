@@ -6,7 +6,6 @@ import pickle
 
 import pytest
 from flask import request
-from tests.web.helpers import AUTH, KEY, Site, body, problem
 from werkzeug.exceptions import ImATeapot
 
 from proofreel.adapters.database import DatabaseUnavailable
@@ -29,6 +28,7 @@ from proofreel.web.errors import (
     http_status,
 )
 from proofreel.web.events import TooManyStreams
+from tests.web.helpers import AUTH, KEY, Site, body, problem
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 

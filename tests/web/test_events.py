@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.web.helpers import AUTH, Site, open_site, problem
 
 from proofreel.adapters.database import DatabaseUnavailable
 from proofreel.adapters.jobs import Jobs
 from proofreel.web import events
+from tests.web.helpers import AUTH, Site, open_site, problem
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ from email.policy import HTTP
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.web.helpers import AUTH, FILES, SOUND, Site, problem, sha256
 from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
 from proofreel.web.files import disposition
+from tests.web.helpers import AUTH, FILES, SOUND, Site, problem, sha256
 
 PREVIEW = FILES["preview_audio"]
 SIZE = len(PREVIEW)

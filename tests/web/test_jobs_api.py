@@ -7,11 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.web.helpers import AUTH, KEY, SOUND, Site, body, form, open_site, problem
 
 from proofreel.adapters.ledger import Message
 from proofreel.core.jobs import Failure
 from proofreel.web.schemas import JobAnswer
+from tests.web.helpers import AUTH, KEY, SOUND, Site, body, form, open_site, problem
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

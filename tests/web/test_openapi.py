@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from tests.web.helpers import Site, body
 from tests.web.test_auth import OPEN, OPEN_PREFIXES, routes
 

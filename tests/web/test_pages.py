@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from tests.transcripts import transcript
-from tests.web.helpers import KEY, SOUND, Site, open_site
-from tests.web.reviews import SPOKEN, complete_review, review_of
 
 from proofreel.core.jobs import STAGES, Failure
 from proofreel.web.assets import STATIC, assets_version
 from proofreel.web.format import STAGE_WORDS
 from proofreel.web.pages import PAGE_ROWS
+from tests.transcripts import transcript
+from tests.web.helpers import KEY, SOUND, Site, open_site
+from tests.web.reviews import SPOKEN, complete_review, review_of
 
 HOSTILE = "<img src=x onerror=alert(1)>.wav"
 

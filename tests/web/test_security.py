@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.web.helpers import AUTH, KEY, OLD_KEY, Site, body, form, open_site
-from tests.web.test_auth import routes, signed_in
 from werkzeug.test import TestResponse
 
 from proofreel.web.security import HEADERS
+from tests.web.helpers import AUTH, KEY, OLD_KEY, Site, body, form, open_site
+from tests.web.test_auth import routes, signed_in
 
 XSS = '<img src=x onerror="alert(1)">\'";</script><script>alert(2)</script>.mp3'
 

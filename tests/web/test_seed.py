@@ -6,10 +6,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.web.helpers import FILES, KEY, SOUND, Site, body, form, open_site, problem
 
 from proofreel.adapters.storage import StorageUnavailable
 from proofreel.web.health import HealthChecks
+from tests.web.helpers import FILES, KEY, SOUND, Site, body, form, open_site, problem
 
 
 def test_health_needs_no_key(site: Site) -> None:

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from werkzeug.test import TestResponse
+
+from proofreel.core.names import NAME_LIMIT_BYTES
+from proofreel.web import uploads
 from tests.web.helpers import (
     AUTH,
     KEY,
@@ -24,10 +28,6 @@ from tests.web.helpers import (
     problem,
     sha256,
 )
-from werkzeug.test import TestResponse
-
-from proofreel.core.names import NAME_LIMIT_BYTES
-from proofreel.web import uploads
 
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
 TYPE = {"content_type": "multipart/form-data; boundary=b"}
