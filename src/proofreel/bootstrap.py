@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,13 +21,27 @@ from proofreel.adapters.models import ModelStore
 from proofreel.adapters.queue import JobQueue
 from proofreel.adapters.secrets_file import ensure_secret, make_api_key
 from proofreel.adapters.storage import Storage
-from proofreel.adapters.webhook import WebhookSender, webhook_payload
+from proofreel.adapters.webhook import WebhookSecretInvalid, WebhookSender, webhook_payload
 from proofreel.adapters.whisper import SpeechEngine
 from proofreel.core.job_fields import result_fields
 from proofreel.core.jobs import Failure, Job, JobResult
-from proofreel.settings import Settings
+from proofreel.errors import Misconfigured
+from proofreel.settings import Settings, SettingsError
 from proofreel.workflows.durable import Worker
 from proofreel.workflows.steps import Toolbox
+
+
+class DataDirUnusable(Misconfigured):
+    """The folder for all state cannot be made or written; `reason` says why."""
+
+    code = "data_dir_unusable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"PROOFREEL_DATA_DIR cannot be used: {self.reason}."
 
 
 @dataclass(frozen=True)
@@ -58,12 +73,21 @@ def make_services(settings: Settings) -> Services:
 
     Raises Misconfigured, Unavailable.
     """
-    settings.data_path.mkdir(parents=True, exist_ok=True)
+    _make_data_dir(settings)
     migrate(settings.database)
     engine = open_engine(settings.database)
     queue = JobQueue(engine)
     storage = make_storage(settings)
     return Services(settings, engine, queue, storage, Jobs(engine, queue, storage))
+
+
+def _make_data_dir(settings: Settings) -> None:
+    try:
+        settings.data_path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataDirUnusable(error.strerror or "it cannot be made") from error
+    if not os.access(settings.data_path, os.W_OK | os.X_OK):
+        raise DataDirUnusable("it may not be written")
 
 
 def make_toolbox(settings: Settings, storage: Storage) -> Toolbox:
@@ -94,17 +118,34 @@ def make_toolbox(settings: Settings, storage: Storage) -> Toolbox:
 
 
 def make_worker(services: Services) -> Worker:
+    """Put together all that a worker needs. Raises Misconfigured."""
     settings = services.settings
-    secret = settings.webhook_secret
     return Worker(
         tools=make_toolbox(settings, services.storage),
         ledger=Ledger(services.engine, services.queue),
-        sender=WebhookSender(
-            secret=secret.get_secret_value() if secret else None,
-            allow_private=settings.webhook_allow_private,
-        ),
+        sender=_make_sender(settings),
         announce=_announcer(settings),
     )
+
+
+def check_worker(settings: Settings) -> None:
+    """Put together a worker and drop it again. Raises Misconfigured, Unavailable."""
+    services = make_services(settings)
+    try:
+        make_worker(services)
+    finally:
+        services.close()
+
+
+def _make_sender(settings: Settings) -> WebhookSender:
+    secret = settings.webhook_secret
+    try:
+        return WebhookSender(
+            secret=secret.get_secret_value() if secret else None,
+            allow_private=settings.webhook_allow_private,
+        )
+    except WebhookSecretInvalid as error:
+        raise SettingsError((f"PROOFREEL_WEBHOOK_SECRET: {error}",)) from None
 
 
 def _announcer(settings: Settings) -> Callable[[Job, JobResult | Failure], Message | None]:

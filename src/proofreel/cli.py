@@ -55,11 +55,11 @@ def _settings(**given: Any) -> Settings:
 @app.command()
 def serve(host: Host = None, port: Port = None) -> None:
     """Run the service: web and worker on this machine. Stops with ^C."""
-    from proofreel.bootstrap import api_key, make_services
+    from proofreel.bootstrap import api_key, check_worker
     from proofreel.processes import Supervisor
 
     settings = _settings(host=host, port=port)
-    make_services(settings).close()  # a wrong setting or database shows here, before any child
+    check_worker(settings)  # what is wrong shows here, before any child
     key, made = api_key(settings)
     if made:
         typer.echo(f"API key, made now and kept in {settings.data_dir / 'api_key'}: {key}")
@@ -73,11 +73,14 @@ def serve(host: Host = None, port: Port = None) -> None:
 @app.command()
 def web(host: Host = None, port: Port = None) -> None:
     """Run only the web half; needs a worker on the same database and storage."""
+    from proofreel.bootstrap import make_services
     from proofreel.processes import die_with_parent
     from proofreel.wsgi import Server
 
     die_with_parent()
-    Server(_settings(host=host, port=port)).run()
+    settings = _settings(host=host, port=port)
+    make_services(settings).close()  # what is wrong shows here, not as a traceback of gunicorn's
+    Server(settings).run()
 
 
 @app.command()
@@ -94,8 +97,8 @@ def worker() -> None:
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     die_with_parent()
     settings = _settings()
-    executor_id, _lock = claim_worker_slot(settings.data_path / "workers")
     services = make_services(settings)
+    executor_id, _lock = claim_worker_slot(settings.data_path / "workers")
     this = make_worker(services)
     Housekeeper(
         this, services.jobs, executor_id, settings.retention_days, give_up=lambda: os._exit(1)

@@ -55,7 +55,7 @@ class ModelMissing(Misconfigured):
             return "The folder configured as speech model does not hold one."
         return (
             f"The speech model “{self.name}” is not on this machine; "
-            f"fetch it with: proofreel models pull {self.name}"
+            f"“proofreel models pull {self.name}” fetches it."
         )
 
 
@@ -77,7 +77,7 @@ class ModelCorrupt(Misconfigured):
             return f"{self.file} in the speech model's folder is not the expected file; not used."
         return (
             f"The file {self.file} of the speech model “{self.name}” is damaged or was changed, "
-            f"so the model is not used; fetch it anew with: proofreel models pull {self.name}"
+            f"so it is not used; “proofreel models pull {self.name}” fetches it anew."
         )
 
 

@@ -92,7 +92,9 @@ class BadRequest(InvalidInput):
 
 
 class NoSuchThing(NotFound):
-    """What the address names is not there."""
+    """What the address names is not there; `message` says so in the words of the route."""
+
+    code = "not_found"
 
     def __init__(self, message: str, code: str = "not_found") -> None:
         super().__init__(message, code)
