@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from proofreel.processes import TooManyWorkers, claim_worker_slot
+from proofreel.processes import (
+    AddressUnusable,
+    TooManyWorkers,
+    check_address,
+    claim_worker_slot,
+)
 from tests.speech_samples import write_wav
 from tests.workflows.recordings import long_speech
 from tests.workflows.service import (
@@ -152,13 +158,21 @@ def test_web_and_worker_also_run_apart(tmp_path: Path) -> None:
         assert web.job(job_id)["status"] == "queued"
         with running(tmp_path, "worker") as worker:
             web.finished(job_id, status="failed")
+            assert not [line for line in worker.log_lines() if "housekeeping" in line]
             assert worker.process.poll() is None
             assert web.process.poll() is None
 
 
-def test_a_taken_port_is_told_and_ends_the_service(tmp_path: Path) -> None:
-    with running(tmp_path / "first", "web") as first:
-        env = environment(tmp_path / "second", PROOFREEL_PORT=str(first.port))
-        ended = run_cli(env, "web")
-    assert ended.returncode != 0
-    assert str(first.port) in ended.stderr
+def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run_cli(environment(tmp_path, PROOFREEL_PORT=str(port)), "serve", timeout_s=30)
+    assert ended.returncode == 2
+    assert "PROOFREEL_PORT" in ended.stderr
+    assert str(port) in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_an_address_of_no_machine_is_told() -> None:
+    with pytest.raises(AddressUnusable, match="no such address"):
+        check_address("no such host", 8000)

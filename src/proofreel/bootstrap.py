@@ -90,7 +90,7 @@ def _make_data_dir(settings: Settings) -> None:
         raise DataDirUnusable("it may not be written")
 
 
-def make_toolbox(settings: Settings, storage: Storage) -> Toolbox:
+def make_toolbox(settings: Settings, storage: Storage, work_root: Path) -> Toolbox:
     """Find FFmpeg and prepare the recogniser; the model is loaded by the first job."""
     return Toolbox(
         storage=storage,
@@ -110,18 +110,18 @@ def make_toolbox(settings: Settings, storage: Storage) -> Toolbox:
             batch_size=settings.batch_size,
             beam_size=settings.beam_size,
         ),
-        work_root=settings.data_path / "work",
+        work_root=work_root,
         max_file_bytes=settings.max_file_size,
         silence_at_least_ms=settings.silence_at_least_ms,
         silence_below_dbfs=settings.silence_below_dbfs,
     )
 
 
-def make_worker(services: Services) -> Worker:
+def make_worker(services: Services, work_root: Path) -> Worker:
     """Put together all that a worker needs. Raises Misconfigured."""
     settings = services.settings
     return Worker(
-        tools=make_toolbox(settings, services.storage),
+        tools=make_toolbox(settings, services.storage, work_root),
         ledger=Ledger(services.engine, services.queue),
         sender=_make_sender(settings),
         announce=_announcer(settings),
@@ -132,7 +132,7 @@ def check_worker(settings: Settings) -> None:
     """Put together a worker and drop it again. Raises Misconfigured, Unavailable."""
     services = make_services(settings)
     try:
-        make_worker(services)
+        make_worker(services, settings.data_path / "work")
     finally:
         services.close()
 

@@ -56,10 +56,13 @@ def _settings(**given: Any) -> Settings:
 def serve(host: Host = None, port: Port = None) -> None:
     """Run the service: web and worker on this machine. Stops with ^C."""
     from proofreel.bootstrap import api_key, check_worker
-    from proofreel.processes import Supervisor
+    from proofreel.commands.models import ensure_model
+    from proofreel.processes import Supervisor, check_address
 
     settings = _settings(host=host, port=port)
     check_worker(settings)  # what is wrong shows here, before any child
+    ensure_model(settings)
+    check_address(settings.host, settings.port)
     key, made = api_key(settings)
     if made:
         typer.echo(f"API key, made now and kept in {settings.data_dir / 'api_key'}: {key}")
@@ -87,7 +90,7 @@ def web(host: Host = None, port: Port = None) -> None:
 def worker() -> None:
     """Run only the working half: takes jobs from the queue, one after another."""
     from proofreel.bootstrap import make_services, make_worker
-    from proofreel.processes import claim_worker_slot, die_with_parent
+    from proofreel.processes import claim_worker_slot, die_with_parent, fresh_scratch
     from proofreel.workflows.engine import launch
     from proofreel.workflows.housekeeping import Housekeeper
 
@@ -99,16 +102,18 @@ def worker() -> None:
     settings = _settings()
     services = make_services(settings)
     executor_id, _lock = claim_worker_slot(settings.data_path / "workers")
-    this = make_worker(services)
-    Housekeeper(
+    this = make_worker(services, fresh_scratch(settings.data_path / "work" / executor_id))
+    housekeeper = Housekeeper(
         this, services.jobs, executor_id, settings.retention_days, give_up=lambda: os._exit(1)
-    ).start()
+    )
+    this.ledger.beat(executor_id)  # before any work is taken, lest others take it away
     launch(
         this,
         database_url=settings.database,
         executor_id=executor_id,
         jobs_at_once=settings.worker_jobs,
     )
+    housekeeper.start()
     while True:
         signal.pause()
 

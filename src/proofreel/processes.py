@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -35,6 +37,33 @@ class TooManyWorkers(Misconfigured):
 
     def __str__(self) -> str:
         return "All worker slots of this machine are taken. Stop a worker first."
+
+
+class AddressUnusable(Misconfigured):
+    """The service cannot listen where it was told to; `reason` says why."""
+
+    code = "address_unusable"
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(host, port, reason)
+        self.host, self.port, self.reason = host, port, reason
+
+    def __str__(self) -> str:
+        return (
+            f"The service cannot listen on {self.host}, port {self.port}: {self.reason}. "
+            "Set PROOFREEL_HOST and PROOFREEL_PORT, or --host and --port."
+        )
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise AddressUnusable unless `port` of `host` is free: better now than in a restart loop."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        known = error.errno is not None and not isinstance(error, socket.gaierror)
+        reason = os.strerror(error.errno or 0) if known else "there is no such address"
+        raise AddressUnusable(host, port, reason) from error
 
 
 def die_with_parent() -> None:
@@ -133,6 +162,17 @@ def _start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
     # a session of its own: ^C on the terminal reaches the supervisor alone, which stops in order
     environment = {**os.environ, _PARENT: str(os.getpid())}
     return subprocess.Popen(argv, env=environment, start_new_session=True)  # noqa: S603
+
+
+def fresh_scratch(folder: Path) -> Path:
+    """Make `folder` empty and the place for every temporary file of this process.
+
+    A worker that was killed leaves its scratch files behind; the next one in its slot removes them.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    tempfile.tempdir = str(folder)
+    return folder
 
 
 def claim_worker_slot(folder: Path, *, slots: int = 64) -> tuple[str, IO[bytes]]:

@@ -59,6 +59,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             "graceful_timeout": 10,
             "keepalive": 15,
             "accesslog": None,
+            "control_socket_disable": True,
             "loglevel": "warning",
             "proc_name": "proofreel-web",
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108

@@ -464,3 +464,17 @@ def test_errors_survive_pickling_and_show_no_path(error: ProofreelError) -> None
     assert (str(again), again.detail) == (str(error), error.detail)
     assert "/" not in str(error)
     assert str(error).endswith(".")
+
+
+def test_a_listing_names_every_object_under_the_prefix_and_no_other(storage: Storage) -> None:
+    storage.put_bytes("uploads/a/one.mp3", b"1")
+    storage.put_bytes("uploads/b/two.mp3", b"22")
+    storage.put_bytes("uploadsx/c/three.mp3", b"333")
+
+    found = storage.list_objects("uploads")
+
+    assert [(info.key, info.size_bytes) for info in found] == [
+        ("uploads/a/one.mp3", 1),
+        ("uploads/b/two.mp3", 2),
+    ]
+    assert storage.list_objects("nothing") == ()

@@ -68,7 +68,7 @@ def run_cli(
     )
 
 
-def eventually(look: Callable[[], T], *, within_s: float = _PATIENCE_S, what: str = "") -> T:
+def eventually(look: Callable[[], T | None], *, within_s: float = _PATIENCE_S, what: str = "") -> T:
     """Return the first true answer of `look`; fail if none comes in time."""
     deadline_s = time.monotonic() + within_s
     while True:
@@ -90,6 +90,7 @@ class Seen:
     """A running process."""
 
     pid: int
+    parent: int
     command: str
 
 
@@ -102,12 +103,12 @@ def processes_below(folder: Path) -> list[Seen]:
             continue
         try:
             ours = any(name.startswith(mark) for name in _nul_list(entry / "environ"))
-            dead = (entry / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
             command = b" ".join(_nul_list(entry / "cmdline")).decode(errors="replace")
         except OSError:  # gone meanwhile, or not ours to look into
             continue
-        if ours and not dead:
-            found.append(Seen(int(entry.name), command))
+        if ours and state not in "ZX":
+            found.append(Seen(int(entry.name), int(parent), command))
     return found
 
 
@@ -168,9 +169,10 @@ class Service:
         return [seen for seen in processes_below(self.folder) if part in seen.command]
 
     def part(self, name: str) -> Seen:
-        """Return the process `proofreel NAME`: for the web it is the one that the others are of."""
+        """Return the child that runs `proofreel NAME`; it may have children of its own."""
         found = self.processes(f"-m proofreel {name}")
-        return min(found, key=lambda seen: seen.pid)
+        [child] = [seen for seen in found if seen.parent == self.process.pid]
+        return child
 
     def submit(self, recording: Path, **fields: str) -> str:
         """Send a recording and return the id of its job."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from standardwebhooks.webhooks import Webhook
@@ -297,9 +298,9 @@ def _named(folder: Path, name: str) -> list[Path]:
     return [path for path in folder.rglob(name) if path.is_file()]
 
 
-def _deliveries(service: Service, job_id: str) -> list[dict[str, object]]:
+def _deliveries(service: Service, job_id: str) -> list[dict[str, Any]]:
     answer = service.client.get("/v1/webhooks/deliveries", params={"job_id": job_id})
-    found: list[dict[str, object]] = answer.json()["deliveries"]
+    found: list[dict[str, Any]] = answer.json()["deliveries"]
     return found
 
 

@@ -37,6 +37,7 @@ APPLICATION_VERSION = (
 )
 PIPELINE, SCALE, WEBHOOKS = "pipeline", "scale", "webhooks"  # queues
 _ID = re.compile(r"[0-9a-z]{20,40}")
+UPLOAD_RECORD_SUFFIX = ".sha256"  # beside an upload: its digest, for the request that names it
 _UPLOAD = re.compile(r"uploads/[^/]+(?=/)")  # ours to remove; a recording elsewhere is its owner's
 _MAX_PAGE = 200
 

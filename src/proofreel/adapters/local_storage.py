@@ -112,6 +112,13 @@ class LocalStorage:
             return None
         return ObjectInfo(key, found.st_size, found.st_mtime_ns // 1_000_000)
 
+    def list_objects(self, prefix: str) -> tuple[ObjectInfo, ...]:
+        folder = self._root.joinpath(*check_prefix(prefix))
+        with translated("list files"):
+            paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
+        found = (self.stat(path.relative_to(self._root).as_posix()) for path in paths)
+        return tuple(info for info in found if info)
+
     def delete(self, key: str) -> None:
         *folders, leaf = check_key(key)
         with translated("delete a file"), absent_is_fine(), ExitStack() as opened:

@@ -144,6 +144,9 @@ class Storage(Protocol):
     def stat(self, key: str) -> ObjectInfo | None:
         """Return what is known of the object, None if there is none or the key is not valid."""
 
+    def list_objects(self, prefix: str) -> tuple[ObjectInfo, ...]:
+        """Return every object whose key starts with `prefix` and a slash, in order of keys."""
+
     def delete(self, key: str) -> None:
         """Remove the object. No error if it is not there."""
 

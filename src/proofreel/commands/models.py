@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
+from proofreel.adapters.models import ModelMissing
 from proofreel.bootstrap import make_models
 from proofreel.settings import Settings
 
@@ -26,6 +27,15 @@ def pull_model(settings: Settings, name: str) -> None:
             name, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
         )
     typer.echo(f"{name} is in {path}")
+
+
+def ensure_model(settings: Settings) -> None:
+    """Fetch the configured model if it is not here yet. Raises what `ModelStore.pull` does."""
+    try:
+        make_models(settings).path(settings.model)
+    except ModelMissing:
+        typer.echo(f"Fetching the speech model {settings.model}, once ...", err=True)
+        pull_model(settings, settings.model)
 
 
 def verify_model(settings: Settings, name: str) -> None:

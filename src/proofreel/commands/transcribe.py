@@ -59,8 +59,7 @@ def transcribe_files(
     with tempfile.TemporaryDirectory(prefix="proofreel-") as scratch:
         console = Console(stderr=True)
         storage = LocalStorage(Path(scratch) / "files")
-        here = {"data_dir": Path(scratch), "models_dir": settings.models_path}
-        tools = make_toolbox(settings.model_copy(update=here), storage)
+        tools = make_toolbox(settings, storage, Path(scratch) / "work")
         try:
             for file, stem in zip(files, stems, strict=True):
                 target = out / safe_name(file.name) if stems.count(stem) > 1 else out

@@ -18,6 +18,7 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
+from proofreel.adapters.jobs import UPLOAD_RECORD_SUFFIX
 from proofreel.adapters.storage import ObjectMissing, UploadTooLarge
 from proofreel.core.model import ArtifactRef
 from proofreel.core.names import safe_name
@@ -34,7 +35,6 @@ _FRAME_BYTES = 1_000_000  # what boundaries, headers and fields may add to the f
 _READ_BYTES = 64 * 1024
 _ROOM_CHECK_BYTES = 64 * 1024 * 1024  # how often the free space is looked at during an upload
 _KEY = re.compile(r"uploads/[0-9a-f]{32}/[^/]+")
-_RECORD_SUFFIX = ".sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def discard_upload(ref: ArtifactRef) -> None:
 def record_upload(ref: ArtifactRef) -> None:
     """Note size and digest beside the recording, for a later request that names its key."""
     record = f"{ref.sha256} {ref.size_bytes}\n"
-    services().storage.put_bytes(ref.key + _RECORD_SUFFIX, record.encode())
+    services().storage.put_bytes(ref.key + UPLOAD_RECORD_SUFFIX, record.encode())
 
 
 def recall_upload(key: str) -> ArtifactRef:
@@ -92,7 +92,7 @@ def recall_upload(key: str) -> ArtifactRef:
     storage = services().storage
     if not _KEY.fullmatch(key) or storage.stat(key) is None:
         raise ObjectMissing(key)
-    digest, size_bytes = storage.read_bytes(key + _RECORD_SUFFIX).decode().split()
+    digest, size_bytes = storage.read_bytes(key + UPLOAD_RECORD_SUFFIX).decode().split()
     return ArtifactRef(key, digest, int(size_bytes))
 
 

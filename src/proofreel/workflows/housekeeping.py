@@ -16,7 +16,7 @@ import structlog
 from dbos import DBOS
 
 from proofreel.adapters.database import now_ms
-from proofreel.adapters.jobs import Jobs
+from proofreel.adapters.jobs import UPLOAD_RECORD_SUFFIX, Jobs
 from proofreel.adapters.queue import workflow_id
 from proofreel.core.jobs import Failure
 from proofreel.errors import JobCancelled, ProofreelError
@@ -47,16 +47,19 @@ class Housekeeper:
     _stuck_since_s: dict[str, float] = field(default_factory=dict)
 
     def start(self) -> None:
-        """Beat once, before any work is taken, then keep going until the process ends."""
-        self.worker.ledger.beat(self.executor_id)
+        """See to every duty from now on, until the process ends. The engine must be launched."""
         for every_s, duty in (
-            (BEAT_S, self._beat),
+            (BEAT_S, self.beat),
             (REAP_S, self.reap),
             (TIDY_S, self.tidy),
         ):
             threading.Thread(
                 target=self._forever, args=(every_s, duty), daemon=True, name=duty.__name__
             ).start()
+
+    def beat(self) -> None:
+        """Say that this worker lives; do it once before any work is taken."""
+        self.worker.ledger.beat(self.executor_id)
 
     def _forever(self, every_s: float, duty: Callable[[], None]) -> None:
         while True:
@@ -67,9 +70,6 @@ class Housekeeper:
             except Exception:
                 log.exception("housekeeping_failed", duty=duty.__name__)
             time.sleep(every_s)
-
-    def _beat(self) -> None:
-        self.worker.ledger.beat(self.executor_id)
 
     def reap(self) -> None:
         """Take over from workers that are gone, and end what the engine has given up on."""
@@ -90,10 +90,18 @@ class Housekeeper:
         self._forget_old_deliveries()
         if self.retention_days:
             before_ms = now_ms() - self.retention_days * _DAY_MS
+            self._forget_unused_uploads(before_ms)
             while expired := self.jobs.expired(before_ms):
                 for job_id in expired:
                     self.jobs.delete(job_id)
                 log.info("jobs_expired", count=len(expired))
+
+    def _forget_unused_uploads(self, before_ms: int) -> None:
+        storage = self.worker.tools.storage
+        for found in storage.list_objects("uploads"):
+            key = found.key.removesuffix(UPLOAD_RECORD_SUFFIX)
+            if found.modified_at_ms < before_ms and not self.jobs.uses_source(key):
+                storage.delete(found.key)
 
     def _watch_for_stuck(self, mine: set[str]) -> None:
         """A workflow that is mine, yet not being run (a full disk can do it), needs a restart."""
