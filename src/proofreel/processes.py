@@ -61,8 +61,8 @@ def check_address(host: str, port: int) -> None:
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        known = error.errno is not None and not isinstance(error, socket.gaierror)
-        reason = os.strerror(error.errno or 0) if known else "there is no such address"
+        number = error.errno or 0  # below 0: of the resolver
+        reason = os.strerror(number) if number > 0 else "there is no such address"
         raise AddressUnusable(host, port, reason) from error
 
 
