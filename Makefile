@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-export PROOFREEL_MODELS_DIR ?= $(CURDIR)/.cache/models
+export PROOFREEL_MODELS_DIR ?= $(CURDIR)/data/models
 
 .PHONY: demo serve test check bench lock clean
 
@@ -32,7 +32,7 @@ lock: $(VENV)/.dev ## Pin every dependency again
 	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --extra install -c requirements-dev.txt -o requirements.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) .cache demo-output
+	rm -rf $(VENV) demo-output
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Proofreel needs Python 3.11 or newer: make PYTHON=python3.11"; exit 1; }

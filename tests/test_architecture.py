@@ -44,6 +44,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "jinja2": ("adapters.report_page",),
     "markupsafe": ("adapters.report_page", "web"),
     "numpy": ("core", "adapters", "workflows"),
+    "onnxruntime": ("adapters.whisper_child",),
     "pydantic": ("settings", "web", "workflows"),
     "pydantic_settings": ("settings",),
     "rapidfuzz": ("core",),

@@ -38,12 +38,15 @@ class Task(enum.Enum):
 
 
 def main() -> None:
-    """Run the command line. A failure that we know is one sentence and exit status 2."""
+    """Run the command line. A failure that we know is one sentence and an exit status.
+
+    2 says that something must be set right first, 1 that another try may do.
+    """
     try:
         app()
     except ProofreelError as error:
         typer.echo(f"proofreel: {error}", err=True)
-        sys.exit(2)
+        sys.exit(1 if error.retryable else 2)
 
 
 def _settings(**given: Any) -> Settings:
@@ -61,7 +64,7 @@ def serve(host: Host = None, port: Port = None) -> None:
 
     settings = _settings(host=host, port=port)
     check_worker(settings)  # what is wrong shows here, before any child
-    ensure_model(settings)
+    ensure_model(settings, settings.model)
     check_address(settings.host, settings.port)
     key, made = api_key(settings)
     if made:
@@ -70,7 +73,9 @@ def serve(host: Host = None, port: Port = None) -> None:
     run = [sys.executable, "-m", "proofreel"]
     address = ["--host", settings.host, "--port", str(settings.port)]
     commands = {"web": [*run, "web", *address], "worker": [*run, "worker"]}
-    raise typer.Exit(Supervisor(commands).run())
+    status = Supervisor(commands).run()
+    typer.echo("Stopped. What was at work goes on at the next start.", err=True)
+    raise typer.Exit(status)
 
 
 @app.command()
@@ -88,7 +93,7 @@ def web(host: Host = None, port: Port = None) -> None:
 
 @app.command()
 def worker() -> None:
-    """Run only the working half: takes jobs from the queue, one after another."""
+    """Run only the working half: takes jobs from the queue."""
     from proofreel.bootstrap import make_services, make_worker
     from proofreel.processes import claim_worker_slot, die_with_parent, fresh_scratch
     from proofreel.workflows.engine import launch
@@ -102,7 +107,9 @@ def worker() -> None:
     settings = _settings()
     services = make_services(settings)
     executor_id, _lock = claim_worker_slot(settings.data_path / "workers")
-    this = make_worker(services, fresh_scratch(settings.data_path / "work" / executor_id))
+    this = make_worker(
+        services, fresh_scratch(settings.data_path / "work" / executor_id.rpartition("-")[2])
+    )
     housekeeper = Housekeeper(
         this, services.jobs, executor_id, settings.retention_days, give_up=lambda: os._exit(1)
     )
@@ -130,12 +137,15 @@ def transcribe(
 ) -> None:
     """Transcribe and review recordings without a server. Exit status 1 if any file failed."""
     from proofreel.adapters.speech_options import check_options
+    from proofreel.commands.models import ensure_model
     from proofreel.commands.transcribe import transcribe_files
 
     settings = load_settings()
     configure_logging(settings.log_format, level=logging.ERROR)
     options = SpeechOptions(model or settings.model, language, task.value, prompt)
     check_options(options)
+    ensure_model(settings, options.model)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that scratch files are removed
     failed = transcribe_files(settings, files, out, options, as_json=as_json)
     raise typer.Exit(1 if failed else 0)
 

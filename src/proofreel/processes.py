@@ -170,7 +170,7 @@ def fresh_scratch(folder: Path) -> Path:
     A worker that was killed leaves its scratch files behind; the next one in its slot removes them.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(folder)
     return folder
 

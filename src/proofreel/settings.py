@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     def _http_url(cls, value: str | None) -> str | None:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("must be an http:// or https:// address")
-        return value.rstrip("/") if value else None
+        return value or None
 
     @field_validator("webhook_secret")
     @classmethod

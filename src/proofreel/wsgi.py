@@ -28,7 +28,7 @@ def make_app(settings: Settings | None = None) -> Flask:
             cookie_secret=cookie_secret(settings),
             max_upload_bytes=settings.max_upload_bytes,
             min_free_bytes=settings.min_free_bytes,
-            public_url=settings.public_url,
+            public_url=settings.public_url.rstrip("/") if settings.public_url else None,
             default_model=settings.model,
             models=_models_on_offer(settings),
             sample=sample_recording(),
@@ -50,8 +50,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         super().__init__()
 
     def load_config(self) -> None:
+        host = self._settings.host
+        host = f"[{host}]" if ":" in host else host
         options: dict[str, Any] = {
-            "bind": f"{self._settings.host}:{self._settings.port}",
+            "bind": f"{host}:{self._settings.port}",
             "worker_class": "gthread",
             "workers": 1,
             "threads": self._settings.web_threads,

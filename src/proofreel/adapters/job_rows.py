@@ -33,21 +33,27 @@ def request_sha256(spec: JobSpec) -> str:
 
 
 def job_from_row(row: Row[Any]) -> Job:
+    return job_from_values(row._asdict())
+
+
+def job_from_values(values: Mapping[str, Any]) -> Job:
+    """Return the job of a row by its columns; those left out are None."""
+    failure, result = values.get("failure"), values.get("result")
     return Job(
-        id=row.id,
-        name=row.name,
-        source=ArtifactRef(**row.source),
-        options=SpeechOptions(**row.options),
-        status=row.status,
-        stage=row.stage,
-        progress=row.progress,
-        attempt=row.attempt,
-        created_at_ms=row.created_at_ms,
-        updated_at_ms=row.updated_at_ms,
-        started_at_ms=row.started_at_ms,
-        finished_at_ms=row.finished_at_ms,
-        failure=Failure(**row.failure) if row.failure else None,
-        result=result_from_json(row.result) if row.result else None,
+        id=values["id"],
+        name=values["name"],
+        source=ArtifactRef(**values["source"]),
+        options=SpeechOptions(**values["options"]),
+        status=values["status"],
+        stage=values["stage"],
+        progress=values["progress"],
+        attempt=values["attempt"],
+        created_at_ms=values["created_at_ms"],
+        updated_at_ms=values["updated_at_ms"],
+        started_at_ms=values.get("started_at_ms"),
+        finished_at_ms=values.get("finished_at_ms"),
+        failure=Failure(**failure) if failure else None,
+        result=result_from_json(result) if result else None,
     )
 
 

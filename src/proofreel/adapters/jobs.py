@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -16,6 +17,7 @@ from proofreel.adapters import database as db
 from proofreel.adapters.job_rows import (
     delivery_from_row,
     job_from_row,
+    job_from_values,
     new_job_id,
     request_sha256,
 )
@@ -31,11 +33,6 @@ from proofreel.core.job_errors import (
 from proofreel.core.jobs import TERMINAL, Delivery, Job, JobPage, JobStatus
 from proofreel.core.model import JobSpec
 
-APPLICATION = "proofreel"
-APPLICATION_VERSION = (
-    "pipeline-1"  # a constant: the engine's default hash strands jobs at each edit
-)
-PIPELINE, SCALE, WEBHOOKS = "pipeline", "scale", "webhooks"  # queues
 _ID = re.compile(r"[0-9a-z]{20,40}")
 UPLOAD_RECORD_SUFFIX = ".sha256"  # beside an upload: its digest, for the request that names it
 _UPLOAD = re.compile(r"uploads/[^/]+(?=/)")  # ours to remove; a recording elsewhere is its owner's
@@ -87,7 +84,7 @@ class Jobs:
                 if idempotency_key and (job := self._by_idempotency_key(idempotency_key, digest)):
                     return job  # someone else was first, by a moment
                 raise
-        return self.get(job_id)
+        return job_from_values(row)  # not read again: what is committed must be answered
 
     def get(self, job_id: str) -> Job:
         """Return the job. Raises JobNotFound, DatabaseUnavailable."""
@@ -187,7 +184,9 @@ class Jobs:
         """
         job = self.get(job_id)
         if job.status not in TERMINAL:
-            job = self.cancel(job_id)
+            with suppress(JobStateConflict):  # it ended by itself, by a moment
+                job = self.cancel(job_id)
+        self._storage.delete_prefix(job_prefix(job_id))  # before the row: a crash leaves it to see
         with db.database_errors():
             with self._engine.begin() as connection:
                 connection.execute(sa.delete(db.deliveries).where(db.deliveries.c.job_id == job_id))
@@ -196,7 +195,6 @@ class Jobs:
                     sa.select(sa.func.count()).where(db.jobs.c.source_key == job.source.key)
                 ).scalar_one()
             self._queue.forget_job(job_id, job.attempt)
-        self._storage.delete_prefix(job_prefix(job_id))
         if not shared and (upload := _UPLOAD.match(job.source.key)):
             self._storage.delete_prefix(upload[0])
 

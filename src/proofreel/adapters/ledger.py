@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from proofreel.adapters import database as db
 from proofreel.adapters.job_rows import delivery_from_row, job_from_row, result_to_json
 from proofreel.adapters.queue import JobQueue
-from proofreel.core.jobs import Delivery, DeliveryTry, Failure, Job, JobResult
+from proofreel.core.jobs import Delivery, DeliveryTry, Failure, Job, JobResult, JobStatus
 from proofreel.errors import JobCancelled
 
 _AT_WORK = ("queued", "processing")
@@ -65,11 +65,12 @@ class Ledger:
         with db.database_errors(), self._engine.connect() as connection:
             return connection.execute(query).first() is not None
 
-    def exists(self, job_id: str) -> bool:
-        """Say whether the job has not been deleted."""
-        query = sa.select(db.jobs.c.id).where(db.jobs.c.id == job_id)
+    def status(self, job_id: str) -> JobStatus | None:
+        """Return the job's status, None if it was deleted."""
+        query = sa.select(db.jobs.c.status).where(db.jobs.c.id == job_id)
         with db.database_errors(), self._engine.connect() as connection:
-            return connection.execute(query).first() is not None
+            found: JobStatus | None = connection.execute(query).scalar_one_or_none()
+        return found
 
     def complete(
         self, job_id: str, attempt: int, result: JobResult, message: Message | None
@@ -105,6 +106,14 @@ class Ledger:
             )
             if done.rowcount and again is not None:
                 self._queue.add_delivery(connection, delivery.id, len(tries) + 1, delay_s=again)
+
+    def overdue_deliveries(self, before_ms: int) -> list[str]:
+        """Return the messages that should have been tried before `before_ms` and were not."""
+        query = sa.select(db.deliveries.c.id).where(
+            db.deliveries.c.state == "pending", db.deliveries.c.next_try_at_ms < before_ms
+        )
+        with db.database_errors(), self._engine.connect() as connection:
+            return list(connection.execute(query.limit(100)).scalars())
 
     def beat(self, executor_id: str) -> None:
         """Note that this worker lives, by the database's clock."""

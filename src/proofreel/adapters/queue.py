@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import sqlalchemy as sa
 from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
 
@@ -57,10 +59,11 @@ class JobQueue:
 
         `at_once` overtakes the same try where it already waits for its time.
         """
+        overtaking = f"-at-{time.time_ns()}" if at_once else ""
         options: EnqueueOptions = {
             "workflow_name": "deliver",
             "queue_name": WEBHOOKS,
-            "workflow_id": f"{delivery_id}-{try_number}{'-now' if at_once else ''}",
+            "workflow_id": f"{delivery_id}-{try_number}{overtaking}",
             "app_version": APPLICATION_VERSION,
         }
         if delay_s is not None:

@@ -110,9 +110,12 @@ class _Worker:
         write_message(self._replies, message)
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
+        import onnxruntime
+
         from proofreel.adapters.device import choose_device, fall_back, real_probe
         from proofreel.adapters.whisper_decode import Recogniser
 
+        onnxruntime.disable_telemetry_events()  # nothing leaves the machine
         self._load_args = str(request["folder"]), int(request["threads"]) or _cores()
         probe = real_probe()
         choice = choose_device(str(request["device"]), str(request["compute_type"]), probe)

@@ -9,7 +9,7 @@ import typer
 
 from proofreel.adapters.device import choose_device
 from proofreel.adapters.ffmpeg import Media, find_ffmpeg
-from proofreel.bootstrap import api_key, make_models, make_services
+from proofreel.bootstrap import api_key, make_models, make_services, make_storage
 from proofreel.errors import ProofreelError
 from proofreel.settings import Settings
 
@@ -64,12 +64,9 @@ def _database(settings: Settings) -> str:
 
 
 def _storage(settings: Settings) -> str:
-    services = make_services(settings)
-    try:
-        services.storage.check()
-        free_bytes = services.storage.free_bytes()
-    finally:
-        services.close()
+    storage = make_storage(settings)
+    storage.check()
+    free_bytes = storage.free_bytes()
     room = "" if free_bytes is None else f", {free_bytes / 1e9:.1f} GB free"
     return f"{settings.data_path / 'files'}{room}"
 

@@ -29,13 +29,13 @@ def pull_model(settings: Settings, name: str) -> None:
     typer.echo(f"{name} is in {path}")
 
 
-def ensure_model(settings: Settings) -> None:
-    """Fetch the configured model if it is not here yet. Raises what `ModelStore.pull` does."""
+def ensure_model(settings: Settings, name: str) -> None:
+    """Fetch a model if it is not here yet. Raises what `ModelStore.pull` does."""
     try:
-        make_models(settings).path(settings.model)
+        make_models(settings).path(name)
     except ModelMissing:
-        typer.echo(f"Fetching the speech model {settings.model}, once ...", err=True)
-        pull_model(settings, settings.model)
+        typer.echo(f"Fetching the speech model {name}, once ...", err=True)
+        pull_model(settings, name)
 
 
 def verify_model(settings: Settings, name: str) -> None:

@@ -19,7 +19,7 @@ from proofreel.core.jobs import JobResult
 from proofreel.core.model import JobSpec, SpeechOptions
 from proofreel.core.names import safe_name, stem_and_suffix
 from proofreel.core.timecode import to_seconds
-from proofreel.errors import InvalidInput, ProofreelError
+from proofreel.errors import InvalidInput, Misconfigured, ProofreelError
 from proofreel.settings import Settings
 from proofreel.workflows.direct import DirectSteps
 from proofreel.workflows.pipeline import run_job
@@ -41,6 +41,19 @@ class FileUnreadable(InvalidInput):
         return f"The file cannot be read: {self.reason}."
 
 
+class ResultsUnwritable(Misconfigured):
+    """The results cannot be written where they were asked for."""
+
+    code = "results_unwritable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The results cannot be written: {self.reason}."
+
+
 def transcribe_files(
     settings: Settings,
     files: Sequence[Path],
@@ -53,29 +66,44 @@ def transcribe_files(
 
     Two files of one stem get folders of their own, so that neither overwrites the other.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    stems = [stem_and_suffix(safe_name(file.name))[0] for file in files]
     failed = 0
     with tempfile.TemporaryDirectory(prefix="proofreel-") as scratch:
         console = Console(stderr=True)
         storage = LocalStorage(Path(scratch) / "files")
         tools = make_toolbox(settings, storage, Path(scratch) / "work")
         try:
-            for file, stem in zip(files, stems, strict=True):
-                target = out / safe_name(file.name) if stems.count(stem) > 1 else out
+            for file, target in zip(files, _targets(files, out), strict=True):
                 try:
+                    _make_folder(target)
                     with _bar(console, file.name) as progressing:
                         result = _transcribe(tools, file, options, progressing)
+                    written = _copy_out(storage, result, target)
                 except ProofreelError as error:
                     failed += 1
                     _tell_failure(file, error, as_json=as_json)
                 else:
-                    _tell(file, result, _copy_out(storage, result, target), as_json=as_json)
+                    _tell(file, result, written, as_json=as_json)
                 storage.delete_prefix("jobs")
                 storage.delete_prefix("uploads")
         finally:
             tools.speech.close()
     return failed
+
+
+def _targets(files: Sequence[Path], out: Path) -> list[Path]:
+    """Return a folder for each file's results: `out`, or one of its own where stems are shared."""
+    stems = [stem_and_suffix(safe_name(file.name))[0] for file in files]
+    return [
+        out / f"{stem}-{stems[:place].count(stem) + 1}" if stems.count(stem) > 1 else out
+        for place, stem in enumerate(stems)
+    ]
+
+
+def _make_folder(target: Path) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsUnwritable(error.strerror or "it is refused") from error
 
 
 def _transcribe(
@@ -92,7 +120,6 @@ def _transcribe(
 
 
 def _copy_out(storage: LocalStorage, result: JobResult, target: Path) -> list[Path]:
-    target.mkdir(parents=True, exist_ok=True)
     written = []
     for artifact in result.artifacts:
         name = artifact.name
@@ -100,11 +127,12 @@ def _copy_out(storage: LocalStorage, result: JobResult, target: Path) -> list[Pa
             stem = result.artifacts[0].name.rpartition(".")[0]
             name = f"{stem}_{artifact.name}"
         path = target / name
-        with (
-            storage.open_range(artifact.ref.key, 0, artifact.ref.size_bytes) as stored,
-            path.open("wb") as copy,
-        ):
-            shutil.copyfileobj(stored, copy)  # a copy of its own, free to be edited
+        with storage.open_range(artifact.ref.key, 0, artifact.ref.size_bytes) as stored:
+            try:
+                with path.open("wb") as copy:
+                    shutil.copyfileobj(stored, copy)  # a copy of its own, free to be edited
+            except OSError as error:
+                raise ResultsUnwritable(error.strerror or "it is refused") from error
         written.append(path)
     return written
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from flask import request, url_for
 
 from proofreel.core.jobs import Job
 from proofreel.core.model import ArtifactRef, JobSpec, SpeechOptions
+from proofreel.errors import ProofreelError
 from proofreel.web.api import Answer, blueprint
 from proofreel.web.bodies import body_schema, checked, inline_schema, read_body
 from proofreel.web.errors import BadRequest
@@ -122,11 +124,18 @@ def _submit_form(idempotency_key: str | None) -> Job:
         options = speech_options(checked(OptionsBody, upload.fields))
         job = submit_stored(upload.ref, options, idempotency_key)
     except BaseException:
-        discard_upload(upload.ref)
+        _discard_unless_used(upload.ref)
         raise
     if job.source.key != upload.ref.key:  # the job of an earlier, equal request
         discard_upload(upload.ref)
     return job
+
+
+def _discard_unless_used(ref: ArtifactRef) -> None:
+    """Whether a job took it is not known if the database went away in between: then it stays."""
+    with suppress(ProofreelError):
+        if not services().jobs.uses_source(ref.key):
+            discard_upload(ref)
 
 
 def _shown(job: Job) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import structlog
 from dbos import DBOS, EnqueueOptions, PortableWorkflowError
 from pydantic import TypeAdapter
 
+from proofreel.adapters.database import DatabaseUnavailable
 from proofreel.adapters.jobs import job_prefix
 from proofreel.adapters.ledger import Ledger, Message
 from proofreel.adapters.queue import APPLICATION_VERSION, SCALE, workflow_id
@@ -120,14 +122,16 @@ class _StageMonitor:
         now_s = time.monotonic()
         if percent > self._noted and now_s - self._noted_at_s >= _POLL_S:
             self._noted, self._noted_at_s = percent, now_s
-            self._ledger.note(self._job_id, self._attempt, self._stage, percent)
+            with _a_silent_database_is_no_reason_to_stop():
+                self._ledger.note(self._job_id, self._attempt, self._stage, percent)
 
     def check(self) -> None:
         now_s = time.monotonic()
         if now_s - self._checked_at_s >= _POLL_S:
             self._checked_at_s = now_s
-            if not self._ledger.wanted(self._job_id, self._attempt):
-                raise JobCancelled
+            with _a_silent_database_is_no_reason_to_stop():
+                if not self._ledger.wanted(self._job_id, self._attempt):
+                    raise JobCancelled
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not past a cancellation."""
@@ -135,6 +139,15 @@ class _StageMonitor:
         while time.monotonic() < until_s:
             self.check()
             time.sleep(0.1)
+
+
+@contextmanager
+def _a_silent_database_is_no_reason_to_stop() -> Iterator[None]:
+    """Only a cancellation stops a hop; news of it may come late."""
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        log.warning("database_silent", detail=error.detail)
 
 
 def failure_of(error: Exception) -> Failure | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from dbos import DBOS, DBOSConfig
+from dbos._core import StepOptions
 from pydantic import TypeAdapter
 
 from proofreel.adapters.jobs import job_prefix
@@ -23,8 +24,8 @@ from proofreel.adapters.queue import (
     WEBHOOKS,
     job_serializer,
 )
-from proofreel.core.jobs import Failure
-from proofreel.errors import JobCancelled
+from proofreel.core.jobs import TERMINAL, Failure
+from proofreel.errors import JobCancelled, ProofreelError
 from proofreel.workflows import hops
 from proofreel.workflows.deliver import send_once
 from proofreel.workflows.durable import DurableSteps, Worker, failure_of
@@ -33,7 +34,9 @@ from proofreel.workflows.results import Probed, Scaled
 
 log = structlog.get_logger()
 
-_RECOVERIES = 3  # after this many crashes in one job it is the job that crashes
+# After this many restarts within one job it is the job that brings the worker down. The engine
+# counts orderly stops, too, so it is more than a day of deployments brings.
+_RECOVERIES = 12
 _POLL_S = 0.5
 
 
@@ -77,7 +80,7 @@ def _pipeline(job_id: str, attempt: int) -> None:
                 log.info("job_stopped")
             else:
                 log.warning("job_failed", code=failure.code, reason=failure.message)
-                DBOS.run_step({"name": "fail"}, _fail, job_id, attempt, failure)
+                DBOS.run_step(_stubborn("fail"), _fail, job_id, attempt, failure)
         finally:
             _tidy(worker, job_id)
 
@@ -103,6 +106,11 @@ def _at_work(**context: str | int) -> Iterator[Worker]:
         worker.active.discard(name)
 
 
+def _stubborn(name: str) -> StepOptions:
+    """A step that only writes down: it rides out some two minutes without a database."""
+    return {"name": name, "retries_allowed": True, "max_attempts": 8, "interval_seconds": 1.0}
+
+
 def _fail(job_id: str, attempt: int, failure: Failure) -> None:
     worker = _this_worker()
     try:
@@ -113,12 +121,21 @@ def _fail(job_id: str, attempt: int, failure: Failure) -> None:
 
 
 def _tidy(worker: Worker, job_id: str) -> None:
-    """Remove the intermediate files; all files, where a hop stored one after the job's deletion."""
-    gone = not worker.ledger.exists(job_id)
-    worker.tools.storage.delete_prefix(job_prefix(job_id) + ("" if gone else "work/"))
+    """Remove the intermediate files; all files, where a hop stored one after the job's deletion.
+
+    Nothing while the job is at work: then this worker was deposed, and they are another's.
+    """
+    try:
+        status = worker.ledger.status(job_id)
+        if status is None:
+            worker.tools.storage.delete_prefix(job_prefix(job_id))
+        elif status in TERMINAL:
+            worker.tools.storage.delete_prefix(f"{job_prefix(job_id)}work/")
+    except ProofreelError as error:  # the job's outcome stands; its deletion takes them away
+        log.warning("tidy_failed", detail=error.detail)
 
 
 @DBOS.workflow(name="deliver", max_recovery_attempts=_RECOVERIES)
 def _deliver(delivery_id: str, try_number: int) -> None:
     with _at_work(delivery=delivery_id) as worker:
-        DBOS.run_step({"name": "send"}, send_once, worker, delivery_id, try_number)
+        DBOS.run_step(_stubborn("send"), send_once, worker, delivery_id, try_number)

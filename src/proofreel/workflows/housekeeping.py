@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 import structlog
 from dbos import DBOS
 
 from proofreel.adapters.database import now_ms
-from proofreel.adapters.jobs import UPLOAD_RECORD_SUFFIX, Jobs
-from proofreel.adapters.queue import workflow_id
+from proofreel.adapters.jobs import UPLOAD_RECORD_SUFFIX, Jobs, job_prefix
+from proofreel.adapters.queue import APPLICATION_VERSION, workflow_id
+from proofreel.core.job_errors import JobNotFound
 from proofreel.core.jobs import Failure
 from proofreel.errors import JobCancelled, ProofreelError
 from proofreel.workflows.durable import Worker
@@ -31,6 +34,8 @@ STUCK_AFTER_S = 60.0
 TIDY_S = 3600.0
 _DAY_MS = 24 * 3600 * 1000
 _GIVEN_UP = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+_ENDED = [_GIVEN_UP, "ERROR", "CANCELLED", "SUCCESS"]
+_OVERDUE_MS = 10 * 60 * 1000
 
 
 @dataclass
@@ -73,7 +78,12 @@ class Housekeeper:
 
     def reap(self) -> None:
         """Take over from workers that are gone, and end what the engine has given up on."""
-        pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        pending = DBOS.list_workflows(
+            status="PENDING",
+            app_version=APPLICATION_VERSION,
+            load_input=False,
+            load_output=False,
+        )
         owners = {found.executor_id for found in pending if found.executor_id}
         living = self.worker.ledger.living_workers(SILENT_AFTER_S)
         if gone := sorted(owners - living - {self.executor_id}):
@@ -82,25 +92,29 @@ class Housekeeper:
             DBOS._recover_pending_workflows(gone)
         mine = {found.workflow_id for found in pending if found.executor_id == self.executor_id}
         self._watch_for_stuck(mine)
-        self._end_given_up()
+        self._end_lost()
 
     def tidy(self) -> None:
         """Remove what is past its retention and what unfinished writes left behind."""
         self.worker.tools.storage.sweep()
         self._forget_old_deliveries()
+        for delivery_id in self.worker.ledger.overdue_deliveries(now_ms() - _OVERDUE_MS):
+            self.jobs.resend(delivery_id)
         if self.retention_days:
             before_ms = now_ms() - self.retention_days * _DAY_MS
             self._forget_unused_uploads(before_ms)
             while expired := self.jobs.expired(before_ms):
                 for job_id in expired:
-                    self.jobs.delete(job_id)
+                    with suppress(JobNotFound):  # another worker was first
+                        self.jobs.delete(job_id)
                 log.info("jobs_expired", count=len(expired))
 
     def _forget_unused_uploads(self, before_ms: int) -> None:
         storage = self.worker.tools.storage
         for found in storage.list_objects("uploads"):
             key = found.key.removesuffix(UPLOAD_RECORD_SUFFIX)
-            if found.modified_at_ms < before_ms and not self.jobs.uses_source(key):
+            used = self.jobs.uses_source(key) or self.jobs.uses_source(found.key)
+            if found.modified_at_ms < before_ms and not used:
                 storage.delete(found.key)
 
     def _watch_for_stuck(self, mine: set[str]) -> None:
@@ -112,28 +126,26 @@ class Housekeeper:
             log.error("work_stuck", workflows=sorted(idle))
             self.give_up()
 
-    def _end_given_up(self) -> None:
+    def _end_lost(self) -> None:
+        """End the jobs that still count as at work though the engine is through with them."""
         unfinished = self.worker.ledger.unfinished()
         names = {workflow_id(job, attempt): (job, attempt) for job, attempt in unfinished}
-        if not names:
-            return
-        lost = DBOS.list_workflows(
-            workflow_ids=list(names), status=_GIVEN_UP, load_input=False, load_output=False
-        )
-        for found in lost:
-            job_id, attempt = names[found.workflow_id]
-            failure = Failure(
-                "crashed_repeatedly",
-                "This recording stopped the worker several times, so it was given up.",
-                retryable=False,
+        for chunk in _batched(names, 500):
+            ended = DBOS.list_workflows(
+                workflow_ids=chunk, status=_ENDED, load_input=False, load_output=False
             )
-            try:
-                job = self.worker.ledger.peek(job_id, attempt)
-                message = self.worker.announce(job, failure)
-                self.worker.ledger.fail(job_id, attempt, failure, message)
-            except JobCancelled:
-                continue
-            log.error("job_given_up", job_id=job_id)
+            for found in ended:
+                self._end(*names[found.workflow_id], _lost(found.status))
+
+    def _end(self, job_id: str, attempt: int, failure: Failure) -> None:
+        try:
+            job = self.worker.ledger.peek(job_id, attempt)
+            message = self.worker.announce(job, failure)
+            self.worker.ledger.fail(job_id, attempt, failure, message)
+        except JobCancelled:
+            return  # it ended after all, by a moment
+        self.worker.tools.storage.delete_prefix(f"{job_prefix(job_id)}work/")
+        log.error("job_lost", job_id=job_id, code=failure.code)
 
     def _forget_old_deliveries(self) -> None:
         """The engine keeps every workflow for ever; ours are told in the delivery log."""
@@ -148,3 +160,21 @@ class Housekeeper:
         )
         if old:
             DBOS.delete_workflows([found.workflow_id for found in old])
+
+
+def _lost(engine_status: str) -> Failure:
+    if engine_status == _GIVEN_UP:
+        return Failure(
+            "crashed_repeatedly",
+            "This recording stopped the worker many times, so it was given up.",
+            retryable=False,
+        )
+    message = "The work on this recording ended without a result."
+    return Failure("internal_error", message, retryable=True)
+
+
+def _batched(names: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Yield `names` in lists of at most `size`: databases bound the length of a query."""
+    rest = iter(names)
+    while chunk := list(islice(rest, size)):
+        yield chunk
