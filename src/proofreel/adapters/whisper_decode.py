@@ -43,6 +43,7 @@ _LOOPING_RATIO = 10.0
 _CAREFUL_TEMPERATURES = (0.0, 0.4, 0.8)
 _CAREFUL_BEAM = 5
 _CAREFUL_BEST_OF = 2
+_FIRST_BATCH = 4  # windows: half a batch, no fewer than the language is detected on
 _DETECTION_WINDOWS = 4  # asked for the language until one is sure; mostly the first is
 _FRAMES_PER_S = 100  # Whisper's features
 
@@ -146,7 +147,7 @@ class _Job:
         """Return what was decoded, not quite in order of time."""
         decoded: list[Decoded] = []
         suspects: list[_First] = []
-        for batch in _batches(pack(_voice(self._samples)), self._options.batch_size):
+        for batch in _growing_batches(pack(_voice(self._samples)), self._options.batch_size):
             for first in self._decode(batch):
                 if first.decoded.went_wrong:
                     decoded += self._decode_carefully(first)
@@ -256,6 +257,14 @@ def _voice(samples: NDArray[np.int16]) -> Iterator[Region]:
 
 
 def _batches(windows: Iterable[Window], size: int) -> Iterator[list[Window]]:
+    """Yield windows in lists of at most `size`."""
     remaining = iter(windows)
     while batch := list(islice(remaining, size)):
         yield batch
+
+
+def _growing_batches(windows: Iterable[Window], size: int) -> Iterator[list[Window]]:
+    """The same, but the first list is a small one, so that progress shows soon."""
+    remaining = iter(windows)
+    yield from _batches(islice(remaining, _FIRST_BATCH), size)
+    yield from _batches(remaining, size)
