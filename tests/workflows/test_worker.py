@@ -111,6 +111,7 @@ def test_a_spoken_recording_comes_back_as_every_file_with_its_words(
     assert job["result"]["duration"] == pytest.approx(speak(SENTENCE).size / 16_000, abs=0.05)
     names = {file["name"] for file in service.file(job["id"], "manifest").json()["files"]}
     assert names == {files[kind]["name"] for kind in TEXTS | REPORTS}
+    assert [line for line in service.log_lines() if "housekeeping" in line] == []
 
 
 def test_a_silent_recording_completes_without_words(service: Service, tmp_path: Path) -> None:
