@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
+import numpy as np
 
+from proofreel.adapters.audio_file import read_pcm
 from proofreel.adapters.device import choose_device
 from proofreel.adapters.models import ModelStore
 from proofreel.adapters.whisper import SpeechEngine
@@ -102,7 +104,8 @@ def make_peer(folder: Path, openai_weights: Path | None) -> tuple[str, Run]:
         model: Any = whisper.load_model(str(openai_weights), device="cpu")
 
         def run_openai(audio: Path) -> int:
-            found = model.transcribe(str(audio), word_timestamps=True, fp16=False)
+            samples = read_pcm(audio).astype(np.float32) / 32768  # a path would need ffmpeg on PATH
+            found = model.transcribe(samples, word_timestamps=True, fp16=False)
             return sum(len(segment["words"]) for segment in found["segments"])
 
         return "openai-whisper, float32", run_openai
