@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import html
 import io
-import json
 import re
 
 import pysubs2
@@ -24,7 +23,6 @@ from proofreel.core.subtitles import (
     to_vtt,
 )
 from proofreel.core.timecode import parse_bracket, parse_time
-from proofreel.core.transcript import transcript_from_json
 
 CUES = (
     Cue(62_345, 65_000, ("Room noise is easier to prevent", "than to remove afterwards.")),
@@ -120,7 +118,6 @@ def test_where_nothing_was_said_every_file_is_valid() -> None:
     assert files["srt"] == files["transcript_text"] == files["plain_text"] == ""
     assert files["vtt"] == "WEBVTT\n"
     assert files["tsv"] == "start\tend\ttext\n"
-    assert transcript_from_json(json.loads(files["transcript_json"])) == EMPTY
     assert webvtt.from_string(files["vtt"]).captions == []
     assert list(pysubs2.SSAFile.from_string(files["srt"], format_="srt")) == []
 
@@ -213,7 +210,6 @@ def test_other_readers_find_every_cue_of_any_transcript(steps: list[tuple[int, i
     assert [(event.start, event.end) for event in vtt] == times
     captions = webvtt.from_string(files["vtt"]).captions
     assert [(parse_time(caption.start), parse_time(caption.end)) for caption in captions] == times
-    assert transcript_from_json(json.loads(files["transcript_json"])) == transcript
 
 
 def shows(cue: Cue) -> bool:

@@ -88,15 +88,13 @@ class _Costs:
     ) -> None:
         self.pieces, self.limits = pieces, limits
         self.ends = list(accumulate((p.width + p.spaced for p in pieces), initial=0.0))
-        self.cut: list[float] = []  # to end a cue there
-        self.line: list[float] = []  # to end a line there
+        self.cut: list[float] = []  # to end a cue there, or the first of its lines
         keep: list[float] = []  # to go on there in the same cue
         for left, right in pairwise(pieces):
             syntax = break_cost(left.text, right.text, spaced=right.spaced, language=language)
             pause = (right.start_ms - left.end_ms) / limits.pause_ms
             ease = 1.0 - 0.7 * min(pause, 1.0)
             self.cut.append(syntax * ease)
-            self.line.append(syntax * ease)
             keep.append(
                 (2.0 if syntax == SENTENCE else 0.0)
                 + (3.0 * pause if pause < 1 else 15.0 + min(10.0 * pause, 100.0))
@@ -126,14 +124,14 @@ class _Costs:
 
     def cues_from(self, first: int) -> Iterator[tuple[int, float]]:
         """Yield every piece that a cue from `first` may end with, and the cost of that cue."""
-        limits, pieces, line, kept = self.limits, self.pieces, self.line, self.kept
+        limits, pieces, cut, kept = self.limits, self.pieces, self.cut, self.kept
         begin_ms, one_line_to = pieces[first].start_ms, self.line_to[first]
         left_edge = self.ends[first] + pieces[first].spaced
         for last in range(first, len(pieces)):
             width = self.ends[last + 1] - left_edge
-            cost = CUE_COST + kept[last] - kept[first] + self.cut[last]
+            cost = CUE_COST + kept[last] - kept[first] + cut[last]
             if last >= one_line_to:
-                line_ends = line[max(first, self.line_from[last] - 1) : one_line_to]
+                line_ends = cut[max(first, self.line_from[last] - 1) : one_line_to]
                 if not line_ends:
                     return
                 cost += 0.5 * min(line_ends)
@@ -155,7 +153,7 @@ class _Costs:
 
         def cost(end: int) -> float:
             slant = self.width(first, end) - self.width(end + 1, last)
-            return self.line[end] + 0.15 * abs(slant) + (0.5 if slant > 0 else 0.0)
+            return self.cut[end] + 0.15 * abs(slant) + (0.5 if slant > 0 else 0.0)
 
         ends = range(max(first, self.line_from[last] - 1), self.line_to[first])
         best = min(ends, key=cost)

@@ -1,4 +1,4 @@
-"""Cues -> SRT and VTT; transcript -> text, TSV and JSON.
+"""Cues -> SRT and VTT; transcript -> text and TSV.
 
 Every writer returns a finished file as text, lines ended by "\\n". Whatever the words hold, they
 cannot break the form of the file: white space is flattened, control characters are left out.
@@ -8,7 +8,6 @@ A transcript without words gives a valid file.
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 
@@ -16,7 +15,6 @@ from proofreel.core.model import Cue, Transcript
 from proofreel.core.phrasing import ends_sentence
 from proofreel.core.pieces import Piece, join_pieces, timed_pieces
 from proofreel.core.timecode import to_bracket, to_srt_time, to_vtt_time
-from proofreel.core.transcript import transcript_to_json
 
 PARAGRAPH_PAUSE_MS = 2000
 PARAGRAPH_SENTENCES = 6
@@ -75,20 +73,13 @@ def to_tsv(transcript: Transcript) -> str:
     return "start\tend\ttext\n" + "".join(rows)
 
 
-def to_json(transcript: Transcript) -> str:
-    """Return the transcript as JSON, in letters rather than escapes."""
-    text = json.dumps(transcript_to_json(transcript), ensure_ascii=False, allow_nan=False, indent=1)
-    return text + "\n"
-
-
-# By the kinds of names.ARTIFACTS. Each takes the transcript and its cues.
+# By the kinds of names.ARTIFACTS: a new format is a line here. Each takes transcript and cues.
 WRITERS: dict[str, Callable[[Transcript, Sequence[Cue]], str]] = {
     "srt": lambda transcript, cues: to_srt(cues),
     "vtt": lambda transcript, cues: to_vtt(cues),
     "transcript_text": lambda transcript, cues: to_text(transcript),
     "plain_text": lambda transcript, cues: to_plain_text(transcript),
     "tsv": lambda transcript, cues: to_tsv(transcript),
-    "transcript_json": lambda transcript, cues: to_json(transcript),
 }
 
 

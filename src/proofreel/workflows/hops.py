@@ -22,7 +22,7 @@ from proofreel.core.playable import plays_in_browsers
 from proofreel.core.report import build_report, headline, report_to_json, report_to_text, summary
 from proofreel.core.scaling import ScaleImpossible, plan_scaling
 from proofreel.core.silence import find_silences
-from proofreel.core.subtitles import to_plain_text, to_srt, to_text, to_tsv, to_vtt
+from proofreel.core.subtitles import WRITERS
 from proofreel.core.tape import Tape, tape_to_json
 from proofreel.core.timecode import to_seconds
 from proofreel.core.transcript import transcript_from_json, transcript_to_json
@@ -92,13 +92,7 @@ def subtitles(bench: Workbench, heard: Heard) -> Texts:
     transcript = _transcript(bench, heard)
     cues = make_cues(transcript)
     return Texts(
-        (
-            bench.deliver("srt", to_srt(cues)),
-            bench.deliver("vtt", to_vtt(cues)),
-            bench.deliver("transcript_text", to_text(transcript)),
-            bench.deliver("plain_text", to_plain_text(transcript)),
-            bench.deliver("tsv", to_tsv(transcript)),
-        )
+        tuple(bench.deliver(kind, write(transcript, cues)) for kind, write in WRITERS.items())
     )
 
 
