@@ -184,7 +184,7 @@ def _announcer(settings: Settings) -> Callable[[Job, JobResult | Failure], Messa
 
 def outside_url(settings: Settings) -> str:
     """Return how others reach the service, where no request says it."""
-    return (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    return settings.public_url or f"http://{settings.host}:{settings.port}"
 
 
 def api_key(settings: Settings) -> tuple[str, bool]:

@@ -113,7 +113,7 @@ def worker() -> None:
     housekeeper = Housekeeper(
         this, services.jobs, executor_id, settings.retention_days, give_up=lambda: os._exit(1)
     )
-    this.ledger.beat(executor_id)  # before any work is taken, lest others take it away
+    housekeeper.beat()  # before any work is taken, lest others take it away
     launch(
         this,
         database_url=settings.database,

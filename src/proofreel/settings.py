@@ -92,6 +92,11 @@ class Settings(BaseSettings):
             raise ValueError("must be an http:// or https:// address")
         return value or None
 
+    @field_validator("public_url")
+    @classmethod
+    def _no_slash_at_the_end(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else None
+
     @field_validator("webhook_secret")
     @classmethod
     def _webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:

@@ -150,6 +150,16 @@ def _a_silent_database_is_no_reason_to_stop() -> Iterator[None]:
         log.warning("database_silent", detail=error.detail)
 
 
+def end_badly(worker: Worker, job_id: str, attempt: int, failure: Failure) -> bool:
+    """End the job as failed and announce it; False if this attempt was over already."""
+    try:
+        job = worker.ledger.peek(job_id, attempt)
+        worker.ledger.fail(job_id, attempt, failure, worker.announce(job, failure))
+    except JobCancelled:
+        return False
+    return True
+
+
 def failure_of(error: Exception) -> Failure | None:
     """Say what users are told about `error`; None if the job was cancelled.
 

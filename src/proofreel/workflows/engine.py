@@ -25,10 +25,10 @@ from proofreel.adapters.queue import (
     job_serializer,
 )
 from proofreel.core.jobs import TERMINAL, Failure
-from proofreel.errors import JobCancelled, ProofreelError
+from proofreel.errors import ProofreelError
 from proofreel.workflows import hops
 from proofreel.workflows.deliver import send_once
-from proofreel.workflows.durable import DurableSteps, Worker, failure_of
+from proofreel.workflows.durable import DurableSteps, Worker, end_badly, failure_of
 from proofreel.workflows.pipeline import run_job
 from proofreel.workflows.results import Probed, Scaled
 
@@ -112,11 +112,7 @@ def _stubborn(name: str) -> StepOptions:
 
 
 def _fail(job_id: str, attempt: int, failure: Failure) -> None:
-    worker = _this_worker()
-    try:
-        job = worker.ledger.peek(job_id, attempt)
-        worker.ledger.fail(job_id, attempt, failure, worker.announce(job, failure))
-    except JobCancelled:
+    if not end_badly(_this_worker(), job_id, attempt, failure):
         log.info("job_stopped")
 
 

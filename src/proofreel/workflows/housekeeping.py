@@ -22,8 +22,8 @@ from proofreel.adapters.jobs import UPLOAD_RECORD_SUFFIX, Jobs, job_prefix
 from proofreel.adapters.queue import APPLICATION_VERSION, workflow_id
 from proofreel.core.job_errors import JobNotFound
 from proofreel.core.jobs import Failure
-from proofreel.errors import JobCancelled, ProofreelError
-from proofreel.workflows.durable import Worker
+from proofreel.errors import ProofreelError
+from proofreel.workflows.durable import Worker, end_badly
 
 log = structlog.get_logger()
 
@@ -112,9 +112,10 @@ class Housekeeper:
     def _forget_unused_uploads(self, before_ms: int) -> None:
         storage = self.worker.tools.storage
         for found in storage.list_objects("uploads"):
+            if found.modified_at_ms >= before_ms:
+                continue
             key = found.key.removesuffix(UPLOAD_RECORD_SUFFIX)
-            used = self.jobs.uses_source(key) or self.jobs.uses_source(found.key)
-            if found.modified_at_ms < before_ms and not used:
+            if not (self.jobs.uses_source(key) or self.jobs.uses_source(found.key)):
                 storage.delete(found.key)
 
     def _watch_for_stuck(self, mine: set[str]) -> None:
@@ -138,11 +139,7 @@ class Housekeeper:
                 self._end(*names[found.workflow_id], _lost(found.status))
 
     def _end(self, job_id: str, attempt: int, failure: Failure) -> None:
-        try:
-            job = self.worker.ledger.peek(job_id, attempt)
-            message = self.worker.announce(job, failure)
-            self.worker.ledger.fail(job_id, attempt, failure, message)
-        except JobCancelled:
+        if not end_badly(self.worker, job_id, attempt, failure):
             return  # it ended after all, by a moment
         self.worker.tools.storage.delete_prefix(f"{job_prefix(job_id)}work/")
         log.error("job_lost", job_id=job_id, code=failure.code)
