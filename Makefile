@@ -28,8 +28,9 @@ bench: $(VENV)/.dev ## Measure against a peer, in the same run
 	@$(BIN)/python benchmarks/speed.py
 
 lock: $(VENV)/.dev ## Pin every dependency again
-	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --extra install --extra dev -o requirements-dev.txt pyproject.toml
+	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --extra install --extra otel --extra dev -o requirements-dev.txt pyproject.toml
 	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --extra install -c requirements-dev.txt -o requirements.txt pyproject.toml
+	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --extra install --extra otel -c requirements-dev.txt -o requirements-otel.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) demo-output
