@@ -65,7 +65,7 @@ def _database(settings: Settings) -> str:
 
 def _storage(settings: Settings) -> str:
     storage = make_storage(settings)
-    storage.check()
+    storage.check(thorough=True)
     free_bytes = storage.free_bytes()
     room = "" if free_bytes is None else f", {free_bytes / 1e9:.1f} GB free"
     return f"{settings.data_path / 'files'}{room}"
