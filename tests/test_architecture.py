@@ -52,7 +52,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "rich": ("commands",),
     "sqlalchemy": ("adapters", "bootstrap"),
     "standardwebhooks": ("adapters.webhook",),
-    "structlog": ("adapters", "workflows", "web", "logs", "processes"),
+    "structlog": ("adapters", "workflows", "web", "cli", "logs", "processes"),
     "typer": ("cli", "commands"),
     "urllib3": ("adapters.s3",),
     "werkzeug": ("web",),

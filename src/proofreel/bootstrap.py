@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
 import os
-import secrets
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -180,10 +180,10 @@ def api_key(settings: Settings) -> tuple[str, bool]:
     return ensure_secret(settings.data_path / "api_key", make_api_key)
 
 
-def cookie_secret(settings: Settings) -> bytes:
-    """Return what signs the page's cookies; the same for every web process."""
-    value, _ = ensure_secret(settings.data_path / "cookie_secret", lambda: secrets.token_hex(32))
-    return value.encode()
+def cookie_secret(key: str) -> bytes:
+    """Return what signs the page's cookies: of the key, so that web processes on several machines
+    share it without sharing a folder, and another key ends every session."""
+    return hmac.digest(key.encode(), b"proofreel session cookie", "sha256")
 
 
 def sample_recording() -> Path | None:

@@ -54,12 +54,13 @@ def _folder_with_xattrs() -> str:
     raise RuntimeError("The tests' S3 server needs a file system with extended attributes.")
 
 
-def client(endpoint: str | None = None) -> Any:
+@functools.cache
+def client() -> Any:
     """Return a client of somebody else: not made by our own code."""
     about = server()
     return boto3.client(
         "s3",
-        endpoint_url=endpoint or about["endpoint"],
+        endpoint_url=about["endpoint"],
         aws_access_key_id=about["access_key"],
         aws_secret_access_key=about["secret_key"],
         region_name="us-east-1",

@@ -92,7 +92,7 @@ def recall_stored(key: str) -> ArtifactRef:
     """
     storage = services().storage
     found = storage.stat(key)
-    if found is None:
+    if found is None or (UPLOAD_KEY.match(key) and key.endswith(UPLOAD_RECORD_SUFFIX)):
         raise ObjectMissing(key)
     if found.size_bytes > services().max_upload_bytes:
         raise UploadTooLarge(services().max_upload_bytes)

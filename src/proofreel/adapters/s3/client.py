@@ -29,7 +29,7 @@ Links = Literal["presigned", "public", "service"]
 _CONNECT_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 20  # without a single byte; the next try may go to a healthy server
 _TRIES = 5  # with a random pause of up to 1, 2, 4, 8 s between them ("standard" retries)
-_PROBE_TIMEOUT_S = 3
+_HASTY_TIMEOUT_S = 3
 _DEFAULT_REGION = "us-east-1"  # what services without regions answer to
 
 # What breaks off the bytes of an answer that had begun; the client itself tries only whole calls.
@@ -91,16 +91,42 @@ class S3Settings:
     public_url: str | None = None
 
 
-def make_client(settings: S3Settings, *, endpoint: str | None, probe: bool = False) -> Any:
-    """Return a client for `endpoint`; one for a `probe` gives up after a few seconds.
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Three ways to one bucket: `patient` tries again, `hasty` gives up after a few seconds,
+    `outside` makes links for those who reach the service by another address."""
 
-    Safe to share between threads, not over a fork. Raises StorageMisconfigured.
+    patient: Any
+    hasty: Any
+    outside: Any
+
+
+def make_clients(settings: S3Settings) -> Clients:
+    """Return the clients; safe to share between threads, not over a fork.
+
+    Raises StorageMisconfigured.
     """
+    with misconfigured():
+        session = boto3.session.Session(
+            aws_access_key_id=settings.access_key,
+            aws_secret_access_key=settings.secret_key,
+            aws_session_token=_session_token(settings.access_key),
+        )
+        patient = _client(settings, session, settings.endpoint)
+        hasty = _client(settings, session, settings.endpoint, hasty=True)
+        public = settings.public_endpoint
+        outside = _client(settings, session, public) if public else patient
+    return Clients(patient, hasty, outside)
+
+
+def _client(
+    settings: S3Settings, session: boto3.Session, endpoint: str | None, *, hasty: bool = False
+) -> Any:
     config = Config(
         signature_version="s3v4",
-        connect_timeout=_PROBE_TIMEOUT_S if probe else _CONNECT_TIMEOUT_S,
-        read_timeout=_PROBE_TIMEOUT_S if probe else _READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": 1 if probe else _TRIES},
+        connect_timeout=_HASTY_TIMEOUT_S if hasty else _CONNECT_TIMEOUT_S,
+        read_timeout=_HASTY_TIMEOUT_S if hasty else _READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": 1 if hasty else _TRIES},
         max_pool_connections=50,
         tcp_keepalive=True,
         # Many services know none of the newer checksums, and all of them the digest within the
@@ -109,14 +135,8 @@ def make_client(settings: S3Settings, *, endpoint: str | None, probe: bool = Fal
         response_checksum_validation="when_required",
         s3={"addressing_style": _addressing(settings, endpoint), "payload_signing_enabled": True},
     )
-    with misconfigured():
-        session = boto3.session.Session(
-            aws_access_key_id=settings.access_key,
-            aws_secret_access_key=settings.secret_key,
-            aws_session_token=_session_token(settings.access_key),
-        )
-        region = settings.region or session.region_name or _DEFAULT_REGION
-        return session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+    region = settings.region or session.region_name or _DEFAULT_REGION
+    return session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
 
 
 def _session_token(access_key: str | None) -> str | None:

@@ -18,7 +18,7 @@ from proofreel.adapters.s3.client import (
     MISSING,
     S3Settings,
     error_code,
-    make_client,
+    make_clients,
     translated,
 )
 from proofreel.adapters.s3.reader import CHUNK_BYTES, ObjectReader
@@ -48,10 +48,8 @@ class S3Storage:
 
     def __init__(self, settings: S3Settings) -> None:
         self._settings, self._bucket = settings, settings.bucket
-        self._client = make_client(settings, endpoint=settings.endpoint)
-        self._probe = make_client(settings, endpoint=settings.endpoint, probe=True)
-        outside = settings.public_endpoint or settings.endpoint
-        self._signer = make_client(settings, endpoint=outside)
+        clients = make_clients(settings)
+        self._client, self._hasty, self._outside = clients.patient, clients.hasty, clients.outside
 
     def put_stream(
         self,
@@ -142,7 +140,7 @@ class S3Storage:
             case "public":
                 return self._public_url(file.ref.key)
         about = _about(Label(file.content_type, file.name))
-        url: str = self._signer.generate_presigned_url(
+        url: str = self._outside.generate_presigned_url(
             "get_object",
             Params={
                 "Bucket": self._bucket,
@@ -158,11 +156,11 @@ class S3Storage:
 
     def check(self, *, thorough: bool = False) -> None:
         with translated("list files"):
-            self._probe.list_objects_v2(Bucket=self._bucket, Prefix="jobs/", MaxKeys=1)
+            self._hasty.list_objects_v2(Bucket=self._bucket, Prefix="jobs/", MaxKeys=1)
         if thorough:
             with translated("store a file"):
-                self._probe.put_object(Bucket=self._bucket, Key=_CHECK_KEY, Body=b"")
-                self._probe.delete_object(Bucket=self._bucket, Key=_CHECK_KEY)
+                self._hasty.put_object(Bucket=self._bucket, Key=_CHECK_KEY, Body=b"")
+                self._hasty.delete_object(Bucket=self._bucket, Key=_CHECK_KEY)
 
     def _head(self, key: str) -> ObjectInfo:
         """Raises ObjectMissing, or what the library raises."""
@@ -185,7 +183,7 @@ class S3Storage:
     def _public_url(self, key: str) -> str:
         if base := self._settings.public_url:
             return f"{base.rstrip('/')}/{quote(key)}"
-        signed: str = self._signer.generate_presigned_url(
+        signed: str = self._outside.generate_presigned_url(
             "get_object", Params={"Bucket": self._bucket, "Key": key}
         )
         return signed.partition("?")[0]
