@@ -30,6 +30,8 @@ def examine(settings: Settings, *, show_key: bool) -> bool:
         except ProofreelError as error:
             well = False
             typer.echo(f"MISSING  {check.name:<9} {error}")
+            if error.detail:
+                typer.echo(f"         {'':<9} ({error.detail})")
             typer.echo(f"         {'':<9} {check.remedy}")
         else:
             typer.echo(f"ok       {check.name:<9} {finding}")

@@ -13,6 +13,9 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
     ReadTimeoutError,
@@ -33,7 +36,14 @@ _HASTY_TIMEOUT_S = 3
 _DEFAULT_REGION = "us-east-1"  # what services without regions answer to
 
 # What breaks off the bytes of an answer that had begun; the client itself tries only whole calls.
-BROKEN_OFF = (S3ConnectionError, ReadTimeoutError, ResponseStreamingError, HTTPError, OSError)
+BROKEN_OFF = (
+    S3ConnectionError,
+    HTTPError,
+    IncompleteReadError,
+    OSError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 _WRONG_KEY = (
     "The S3 service does not accept the keys: check S3_ACCESS_KEY and S3_SECRET_KEY "
@@ -179,6 +189,8 @@ def translated(action: str) -> Iterator[None]:
     except (NoCredentialsError, PartialCredentialsError) as error:
         problem = "There are no keys for the S3 service: set S3_ACCESS_KEY and S3_SECRET_KEY."
         raise StorageMisconfigured(problem, str(error)) from error
+    except (EndpointConnectionError, ConnectTimeoutError) as error:
+        raise StorageUnavailable("be reached", str(error)) from error
     except (BotoCoreError, HTTPError) as error:
         raise StorageUnavailable(action, f"{type(error).__name__}: {error}") from error
 

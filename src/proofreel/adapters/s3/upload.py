@@ -120,4 +120,6 @@ class Upload:
     def _is_ours(self, mark: str) -> bool:
         with translated(_ACTION):
             found = self._client.head_object(**self._place)
-        return bool(found["ContentLength"] == self._size and found["Metadata"].get(_MARK) == mark)
+        # names of headers come in any case
+        marks = {name.lower(): value for name, value in found["Metadata"].items()}
+        return bool(found["ContentLength"] == self._size and marks.get(_MARK) == mark)
