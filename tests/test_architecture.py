@@ -29,11 +29,12 @@ EDGE = {"__init__", "__main__", "cli", "commands", "logs", "processes", "wsgi"}
 
 # Who may import a library from outside; one without a row belongs to nobody.
 LIBRARIES: dict[str, tuple[str, ...]] = {
+    "alembic": ("adapters.migrations",),
     "av": ("adapters.probe_child",),
     "boto3": ("adapters.s3",),
     "botocore": ("adapters.s3",),
     "ctranslate2": ("adapters.device", "adapters.whisper_decode"),
-    "dbos": ("adapters.database", "adapters.queue", "workflows"),
+    "dbos": ("adapters.migrations", "adapters.queue", "workflows"),
     "faster_whisper": ("adapters.speech_windows", "adapters.whisper_decode"),
     "flask": ("web", "wsgi"),
     "flask_openapi3": ("web",),
@@ -46,6 +47,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "markupsafe": ("adapters.report_page", "web"),
     "numpy": ("core", "adapters", "workflows"),
     "onnxruntime": ("adapters.whisper_child",),
+    "psycopg": ("adapters.postgres",),
     "pydantic": ("settings", "web", "workflows"),
     "pydantic_settings": ("settings",),
     "rapidfuzz": ("core",),

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from proofreel.adapters.database import migrate, open_engine
+from proofreel.adapters.database import open_engine
 from proofreel.adapters.ffmpeg import Media, find_ffmpeg
 from proofreel.adapters.ffmpeg_args import MediaLimits
 from proofreel.adapters.jobs import Jobs
 from proofreel.adapters.ledger import Ledger
 from proofreel.adapters.local_storage import LocalStorage
+from proofreel.adapters.migrations import migrate
 from proofreel.adapters.models import ModelStore
 from proofreel.adapters.queue import JobQueue
 from proofreel.adapters.secrets_file import ensure_secret, make_api_key

@@ -1,4 +1,4 @@
-"""Real jobs over a database file and a storage folder, for tests that need no worker."""
+"""Real jobs over a database of either kind and a storage folder, for tests that need no worker."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import sqlalchemy as sa
 
-from proofreel.adapters.database import migrate, open_engine
+from proofreel.adapters.database import open_engine
 from proofreel.adapters.jobs import Jobs
 from proofreel.adapters.ledger import Ledger
 from proofreel.adapters.local_storage import LocalStorage
+from proofreel.adapters.migrations import migrate
 from proofreel.adapters.queue import JobQueue
 from proofreel.core.model import JobSpec, SpeechOptions
+from tests.postgres_server import migrated_template, postgres_server
+
+Database = Literal["sqlite", "postgresql"]
+DATABASES: tuple[Database, ...] = ("sqlite", "postgresql")
 
 
 @dataclass(frozen=True)
@@ -35,16 +41,44 @@ class JobSetup:
 
     def engine_status(self, workflow: str) -> str | None:
         """Return what the job engine itself holds of a workflow."""
-        query = sa.text("SELECT status FROM workflow_status WHERE workflow_uuid = :id")
+        table = self.engine_table("workflow_status")
+        query = sa.text(f"SELECT status FROM {table} WHERE workflow_uuid = :id")  # noqa: S608
         with self.engine.connect() as connection:
             found = connection.execute(query, {"id": workflow}).scalar_one_or_none()
         return None if found is None else str(found)
 
 
+    def engine_table(self, name: str) -> str:
+        """Return how a table of the job engine's is called in a statement."""
+        return name if self.engine.dialect.name == "sqlite" else f"dbos.{name}"
+
+
 @contextmanager
-def job_setup(folder: Path) -> Iterator[JobSetup]:
-    url = f"sqlite:///{folder / 'proofreel.sqlite'}"
-    migrate(url)
+def fresh_database(folder: Path, kind: Database, *, migrated: bool = True) -> Iterator[str]:
+    """Make a database for the length of the block and return its address."""
+    if kind == "sqlite":
+        url = f"sqlite:///{folder / 'proofreel.sqlite'}"
+        if migrated:
+            migrate(url)
+        yield url
+        return
+    server = postgres_server()
+    name = server.make_database(template=migrated_template() if migrated else "template0")
+    try:
+        yield server.url(name)
+    finally:
+        server.drop_database(name)
+
+
+@contextmanager
+def job_setup(folder: Path, kind: Database = "sqlite") -> Iterator[JobSetup]:
+    with fresh_database(folder, kind) as url, opened(folder, url) as setup:
+        yield setup
+
+
+@contextmanager
+def opened(folder: Path, url: str) -> Iterator[JobSetup]:
+    """Open a database that is up to date."""
     engine = open_engine(url)
     queue = JobQueue(engine)
     storage = LocalStorage(folder / "files")

@@ -19,16 +19,16 @@ from proofreel.core.job_errors import (
 )
 from proofreel.core.jobs import DeliveryTry, Failure, JobResult
 from proofreel.errors import JobCancelled
-from tests.adapters.job_setup import JobSetup, job_setup
+from tests.adapters.job_setup import DATABASES, JobSetup, job_setup
 
 FAILURE = Failure("media_empty", "There is nothing in it.", retryable=False)
 RESULT = JobResult((), 1000, "en", {"silences": 2}, "1 s", {"peaks": [0.5]})
 MESSAGE = Message("job.completed", "https://example.com/hook", {"type": "job.completed"})
 
 
-@pytest.fixture
-def setup(tmp_path: Path) -> Iterator[JobSetup]:
-    with job_setup(tmp_path) as made:
+@pytest.fixture(params=DATABASES)
+def setup(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[JobSetup]:
+    with job_setup(tmp_path, request.param) as made:
         yield made
 
 
@@ -42,7 +42,8 @@ def test_a_submitted_job_is_queued_here_and_in_the_engine(setup: JobSetup) -> No
 
 def test_no_job_row_is_left_when_the_engine_refuses_the_workflow(setup: JobSetup) -> None:
     with setup.engine.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE workflow_status RENAME TO away"))
+        table = setup.engine_table("workflow_status")
+        connection.execute(sa.text(f"ALTER TABLE {table} RENAME TO away"))
 
     with pytest.raises(db.DatabaseUnavailable):
         setup.jobs.submit(setup.spec())
@@ -177,7 +178,8 @@ def test_a_failed_try_queues_the_next_and_the_last_one_gives_up(setup: JobSetup)
 
     assert setup.jobs.resend(delivery.id).state == "pending"
     with setup.engine.connect() as connection:
-        query = sa.text("SELECT status FROM workflow_status WHERE workflow_uuid LIKE :id")
+        table = setup.engine_table("workflow_status")
+        query = sa.text(f"SELECT status FROM {table} WHERE workflow_uuid LIKE :id")  # noqa: S608
         found = connection.execute(query, {"id": f"{delivery.id}-3-at-%"}).scalars().all()
     assert found == ["ENQUEUED"]
     with pytest.raises(DeliveryNotFound):

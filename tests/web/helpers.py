@@ -14,10 +14,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from proofreel.adapters.database import migrate, open_engine
+from proofreel.adapters.database import open_engine
 from proofreel.adapters.jobs import Jobs
 from proofreel.adapters.ledger import Ledger
 from proofreel.adapters.local_storage import LocalStorage
+from proofreel.adapters.migrations import migrate
 from proofreel.adapters.queue import JobQueue
 from proofreel.adapters.storage import Storage
 from proofreel.core.jobs import Artifact, Failure, Job, JobResult

@@ -1,7 +1,8 @@
-"""The one database: our tables, how it is opened, how it is brought up to date.
+"""The one database: our tables and how it is opened. `migrations` brings it up to date.
 
 SQLite by default, in write-ahead mode (set once on the file, it persists), one host. Every writer
-takes the lock at the start of its transaction, so that two never deadlock half-way.
+takes the lock at the start of its transaction, so that two never deadlock half-way. PostgreSQL for
+several hosts: `postgres` says how long it may keep us waiting.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from dbos import DBOS
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
+from proofreel.adapters.postgres import postgres_address, postgres_engine
 from proofreel.errors import Misconfigured, Unavailable
 
 _BUSY_WAIT_MS = 10_000  # SQLite: how long a writer waits for another before it gives up
@@ -43,6 +44,7 @@ jobs = sa.Table(
     sa.Column("result", sa.JSON(none_as_null=True)),
     sa.Column("idempotency_key", sa.String(255), unique=True),
     sa.Column("request_sha256", sa.String(64), nullable=False),
+    sa.Column("traceparent", sa.String(64)),  # W3C trace context of the request that made it
 )
 
 deliveries = sa.Table(
@@ -64,6 +66,7 @@ workers = sa.Table(
     metadata,
     sa.Column("executor_id", sa.String(120), primary_key=True),
     sa.Column("beat_at_s", sa.BigInteger, nullable=False),  # by the database's own clock
+    sa.Column("model_problem", sa.Text),  # a sentence; NULL: its model is fine
 )
 
 
@@ -97,23 +100,47 @@ class DatabaseMisconfigured(Misconfigured):
         return f"PROOFREEL_DATABASE_URL cannot be used: {self.reason}."
 
 
-def open_engine(url: str) -> sa.Engine:
-    """Return an engine for `url`. Raises DatabaseMisconfigured if the address makes no sense."""
+def database_address(url: str) -> sa.URL:
+    """Return `url` in the form that we and the job engine open it by.
+
+    Raises DatabaseMisconfigured if it makes no sense. What is raised never names the password.
+    """
     try:
-        parsed = make_url(url)
-    except ArgumentError:
+        address = make_url(url)
+    except (ArgumentError, ValueError):
         raise DatabaseMisconfigured("it is not a database address") from None
-    if parsed.get_backend_name() == "sqlite":
-        return _sqlite_engine(parsed)
-    if parsed.get_backend_name() != "postgresql":
+    kind = address.drivername.partition("+")[0]
+    if kind == "sqlite":
+        if not address.database or address.database == ":memory:":
+            raise DatabaseMisconfigured("SQLite needs a file, since several processes share it")
+        return address
+    if kind not in ("postgresql", "postgres"):
         raise DatabaseMisconfigured("it must begin with sqlite:/// or postgresql://")
-    return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if "@" in (address.host or ""):  # the rest of a password that holds an "@"
+        raise DatabaseMisconfigured('an "@" in the password must be written as %40')
+    if not address.database:
+        raise DatabaseMisconfigured("it names no database")
+    return postgres_address(address)
+
+
+def engine_address(url: str) -> str:
+    """Return `url` as the job engine takes it. It holds the password: never for a log."""
+    return database_address(url).render_as_string(hide_password=False)
+
+
+def open_engine(url: str, *, bounded: bool = True) -> sa.Engine:
+    """Return an engine for `url`. Raises DatabaseMisconfigured if the address makes no sense.
+
+    With `bounded` no statement waits for long: requests rely on it, migrations must not.
+    """
+    address = database_address(url)
+    if address.get_backend_name() == "sqlite":
+        return _sqlite_engine(address)
+    return postgres_engine(address, bounded=bounded)
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    if not url.database or url.database == ":memory:":
-        raise DatabaseMisconfigured("SQLite needs a file, since several processes share it")
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url)
 
     @sa.event.listens_for(engine, "connect")
@@ -126,28 +153,6 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
         cursor.close()
 
     return engine
-
-
-def migrate(url: str) -> None:
-    """Create or bring up to date the engine's tables and ours; safe to run at the same time.
-
-    Raises DatabaseMisconfigured or DatabaseUnavailable.
-    """
-    engine = open_engine(url)
-    try:
-        with database_errors():
-            with engine.connect():  # sets write-ahead mode on a new file before anyone else
-                pass
-            DBOS.migrate(url)
-            with engine.begin() as connection:
-                if engine.dialect.name == "postgresql":
-                    # one creator at a time; the number is ours, any constant does
-                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(7052801)"))
-                else:
-                    connection.execute(sa.text("BEGIN IMMEDIATE"))
-                metadata.create_all(connection)
-    finally:
-        engine.dispose()
 
 
 @contextmanager

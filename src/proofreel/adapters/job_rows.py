@@ -56,7 +56,26 @@ def job_from_values(values: Mapping[str, Any]) -> Job:
         finished_at_ms=values.get("finished_at_ms"),
         failure=Failure(**failure) if failure else None,
         result=result_from_json(result) if result else None,
+        traceparent=values.get("traceparent"),
     )
+
+
+def new_row(spec: JobSpec, now_ms: int) -> dict[str, Any]:
+    """Return the row of a job that is made now, with an id of its own."""
+    return {
+        "id": new_job_id(now_ms),
+        "name": spec.name,
+        "source": asdict(spec.source),
+        "source_key": spec.source.key,
+        "options": asdict(spec.options),
+        "status": "queued",
+        "stage": "",
+        "progress": 0,
+        "attempt": 1,
+        "created_at_ms": now_ms,
+        "updated_at_ms": now_ms,
+        "request_sha256": request_sha256(spec),
+    }
 
 
 def result_to_json(result: JobResult) -> dict[str, Any]:

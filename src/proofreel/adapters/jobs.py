@@ -19,8 +19,7 @@ from proofreel.adapters.job_rows import (
     delivery_from_row,
     job_from_row,
     job_from_values,
-    new_job_id,
-    request_sha256,
+    new_row,
 )
 from proofreel.adapters.queue import JobQueue
 from proofreel.adapters.storage import Storage
@@ -31,7 +30,7 @@ from proofreel.core.job_errors import (
     JobNotFound,
     JobStateConflict,
 )
-from proofreel.core.jobs import TERMINAL, Delivery, Job, JobPage, JobStatus
+from proofreel.core.jobs import TERMINAL, Delivery, Job, JobPage, JobStatus, WorkerSeen
 from proofreel.core.model import JobSpec
 
 _ID = re.compile(r"[0-9a-z]{20,40}")
@@ -48,7 +47,9 @@ class Jobs:
         self._queue = queue
         self._storage = storage
 
-    def submit(self, spec: JobSpec, *, idempotency_key: str | None = None) -> Job:
+    def submit(
+        self, spec: JobSpec, *, idempotency_key: str | None = None, traceparent: str | None = None
+    ) -> Job:
         """Write the job and queue it; durable when it returns.
 
         The same `idempotency_key` with the same bytes, name and options gives the job made
@@ -56,24 +57,9 @@ class Jobs:
         """
         if idempotency_key is not None and not 0 < len(idempotency_key) <= 255:
             raise IdempotencyMismatch
-        digest = request_sha256(spec)
-        now = db.now_ms()
-        job_id = new_job_id(now)
-        row = {
-            "id": job_id,
-            "name": spec.name,
-            "source": asdict(spec.source),
-            "source_key": spec.source.key,
-            "options": _options_json(spec),
-            "status": "queued",
-            "stage": "",
-            "progress": 0,
-            "attempt": 1,
-            "created_at_ms": now,
-            "updated_at_ms": now,
-            "idempotency_key": idempotency_key,
-            "request_sha256": digest,
-        }
+        row = new_row(spec, db.now_ms())
+        row |= {"idempotency_key": idempotency_key, "traceparent": traceparent}
+        job_id, digest = row["id"], row["request_sha256"]
         with db.database_errors():
             if idempotency_key and (job := self._by_idempotency_key(idempotency_key, digest)):
                 return job
@@ -190,6 +176,9 @@ class Jobs:
         self._storage.delete_prefix(job_prefix(job_id))  # before the row: a crash leaves it to see
         with db.database_errors():
             with self._engine.begin() as connection:
+                # of two jobs over one recording, the one deleted last must see that it is
+                together = sa.select(db.jobs.c.id).where(db.jobs.c.source_key == job.source.key)
+                connection.execute(together.order_by(db.jobs.c.id).with_for_update())
                 connection.execute(sa.delete(db.deliveries).where(db.deliveries.c.job_id == job_id))
                 connection.execute(sa.delete(db.jobs).where(db.jobs.c.id == job_id))
                 shared = connection.execute(
@@ -229,6 +218,20 @@ class Jobs:
         with db.database_errors(), self._engine.connect() as connection:
             connection.execute(sa.select(sa.func.count()).select_from(db.jobs)).scalar_one()
 
+    def workers(self, within_s: int) -> tuple[WorkerSeen, ...]:
+        """Return the workers heard of within the last `within_s` seconds, by id.
+
+        Raises DatabaseUnavailable.
+        """
+        table = db.workers.c
+        with db.database_errors(), self._engine.connect() as connection:
+            since_s = db.database_clock_s(connection) - within_s
+            query = sa.select(table.executor_id, table.model_problem)
+            rows = connection.execute(
+                query.where(table.beat_at_s >= since_s).order_by(table.executor_id)
+            )
+            return tuple(WorkerSeen(row.executor_id, row.model_problem) for row in rows)
+
     def expired(self, before_ms: int, limit: int = 100) -> Sequence[str]:
         """Return ids of finished jobs that ended before `before_ms` (epoch)."""
         query = sa.select(db.jobs.c.id).where(
@@ -258,12 +261,3 @@ def job_prefix(job_id: str) -> str:
     """Where the files of a job lie in the storage."""
     return f"jobs/{job_id}/"
 
-
-def _options_json(spec: JobSpec) -> dict[str, object]:
-    wish = spec.options
-    return {
-        "model": wish.model,
-        "language": wish.language,
-        "task": wish.task,
-        "prompt": wish.prompt,
-    }

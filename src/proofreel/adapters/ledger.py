@@ -122,16 +122,30 @@ class Ledger:
         with db.database_errors(), self._engine.connect() as connection:
             return list(connection.execute(query.limit(100)).scalars())
 
-    def beat(self, executor_id: str) -> None:
-        """Note that this worker lives, by the database's clock."""
+    def beat(self, executor_id: str, model_problem: str | None = None) -> None:
+        """Note that this worker lives, by the database's clock, and whether its model is fine."""
         with db.database_errors(), self._engine.begin() as connection:
-            now_s = db.database_clock_s(connection)
+            values = {
+                "beat_at_s": db.database_clock_s(connection),
+                "model_problem": model_problem,
+            }
             mine = db.workers.c.executor_id == executor_id
-            if not connection.execute(
-                sa.update(db.workers).where(mine).values(beat_at_s=now_s)
-            ).rowcount:
-                row = {"executor_id": executor_id, "beat_at_s": now_s}
+            if not connection.execute(sa.update(db.workers).where(mine).values(values)).rowcount:
+                row = {"executor_id": executor_id, **values}
                 connection.execute(sa.insert(db.workers).values(row))
+
+    def leave(self, executor_id: str) -> None:
+        """Take this worker's name off the list: from now on its peers take over what it had."""
+        with db.database_errors(), self._engine.begin() as connection:
+            connection.execute(
+                sa.delete(db.workers).where(db.workers.c.executor_id == executor_id)
+            )
+
+    def forget_workers(self, silent_for_s: int) -> None:
+        """Strike the workers that have not beaten for so long: hosts come and go."""
+        with db.database_errors(), self._engine.begin() as connection:
+            since_s = db.database_clock_s(connection) - silent_for_s
+            connection.execute(sa.delete(db.workers).where(db.workers.c.beat_at_s < since_s))
 
     def living_workers(self, within_s: int) -> set[str]:
         """Return the workers that have beaten within the last `within_s` seconds."""
