@@ -65,9 +65,11 @@ class PostgresServer:
             return f"postgresql://postgres@/{database}?host={self.folder}&port={self.port}"
         return f"postgresql://postgres:{password}@127.0.0.1:{self.port}/{database}"
 
-    def execute(self, statement: str | sql.Composable) -> list[tuple[Any, ...]]:
+    def execute(self, statement: bytes | sql.Composed) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            done = connection.execute(statement.encode() if isinstance(statement, str) else statement)
+            done = connection.execute(
+                statement.encode() if isinstance(statement, str) else statement
+            )
             return done.fetchall() if done.description else []
 
     def make_database(self, *, template: str = "template0") -> str:
@@ -132,7 +134,7 @@ def start_server() -> PostgresServer:
     server = PostgresServer(folder, port, keeper)
     atexit.register(server.stop)
     _wait_for(server)
-    server.execute(f"ALTER USER postgres PASSWORD '{PASSWORD}'")
+    server.execute(b"ALTER USER postgres PASSWORD '%s'" % PASSWORD.encode())
     return server
 
 
@@ -159,7 +161,7 @@ def _wait_for(server: PostgresServer) -> None:
     until_s = time.monotonic() + _START_WITHIN_S
     while True:
         try:
-            server.execute("SELECT 1")
+            server.execute(b"SELECT 1")
         except psycopg.OperationalError:
             if server.keeper.poll() is not None or time.monotonic() > until_s:
                 raise AssertionError((server.folder / "log").read_text()) from None

@@ -47,7 +47,6 @@ class JobSetup:
             found = connection.execute(query, {"id": workflow}).scalar_one_or_none()
         return None if found is None else str(found)
 
-
     def engine_table(self, name: str) -> str:
         """Return how a table of the job engine's is called in a statement."""
         return name if self.engine.dialect.name == "sqlite" else f"dbos.{name}"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from proofreel.core.job_errors import (
     JobNotFound,
     JobStateConflict,
 )
-from proofreel.core.jobs import DeliveryTry, Failure, JobResult
+from proofreel.core.jobs import DeliveryTry, Failure, JobResult, WorkerSeen
 from proofreel.errors import JobCancelled
 from tests.adapters.job_setup import DATABASES, JobSetup, job_setup
 
@@ -210,49 +209,56 @@ def test_a_recording_that_another_job_uses_survives_the_deletion(setup: JobSetup
     assert setup.jobs.retry(second.id).status == "queued"
 
 
-def test_a_locked_database_is_told_after_a_short_wait(
-    setup: JobSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_of_two_jobs_over_one_recording_deleted_at_once_one_takes_it_along(
+    setup: JobSetup,
 ) -> None:
-    monkeypatch.setattr(db, "_BUSY_WAIT_MS", 200)
-    locker = sqlite3.connect(tmp_path / "proofreel.sqlite", isolation_level=None)
-    spec = setup.spec()
-    setup.engine.dispose()  # connections made from here on wait briefly
-    locker.execute("BEGIN IMMEDIATE")
-    try:
-        with pytest.raises(db.DatabaseUnavailable):
-            setup.jobs.submit(spec)
-    finally:
-        locker.close()
+    for _ in range(5):
+        spec = setup.spec()
+        ids = [setup.jobs.submit(spec).id for _ in range(2)]
+        threads = [threading.Thread(target=setup.jobs.delete, args=(job_id,)) for job_id in ids]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
-    assert setup.jobs.submit(spec).status == "queued"
-
-
-@pytest.mark.parametrize("url", ["nonsense", "mysql://x/y", "sqlite://", "sqlite:///:memory:"])
-def test_a_database_address_that_cannot_work_is_told_by_its_variable(url: str) -> None:
-    with pytest.raises(db.DatabaseMisconfigured, match="PROOFREEL_DATABASE_URL"):
-        db.open_engine(url)
-
-
-def test_migrations_may_run_at_the_same_time(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'new' / 'proofreel.sqlite'}"
-    (tmp_path / "new").mkdir()
-    errors = list[BaseException]()
-
-    def go() -> None:
-        try:
-            db.migrate(url)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=go) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert errors == []
-    with job_setup(tmp_path / "new") as setup:
         assert setup.jobs.list().items == ()
+        assert setup.storage.stat(spec.source.key) is None
+
+
+def test_the_trace_of_a_request_stays_with_its_job(setup: JobSetup) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    job = setup.jobs.submit(setup.spec(), traceparent=trace)
+
+    assert job.traceparent == trace
+    assert setup.jobs.get(job.id).traceparent == trace
+    assert setup.ledger.peek(job.id, 1).traceparent == trace
+    assert setup.jobs.submit(setup.spec()).traceparent is None
+
+
+def test_workers_are_seen_with_what_is_wrong_with_them_until_they_leave(setup: JobSetup) -> None:
+    setup.ledger.beat("host-b-slot0", "The model is damaged.")
+    setup.ledger.beat("host-a-slot0")
+
+    assert setup.jobs.workers(30) == (
+        WorkerSeen("host-a-slot0", None),
+        WorkerSeen("host-b-slot0", "The model is damaged."),
+    )
+    setup.ledger.beat("host-b-slot0")
+    setup.ledger.leave("host-a-slot0")
+    assert setup.jobs.workers(30) == (WorkerSeen("host-b-slot0", None),)
+    assert setup.ledger.living_workers(30) == {"host-b-slot0"}
+    setup.ledger.forget_workers(60)
+    assert len(setup.jobs.workers(30)) == 1
+    setup.ledger.forget_workers(-60)
+    assert setup.jobs.workers(30) == ()
+
+
+@pytest.mark.parametrize("search", ["a\0b", "\ud800", "100%", "\\"])
+def test_no_search_upsets_the_database(setup: JobSetup, search: str) -> None:
+    setup.jobs.submit(setup.spec())
+
+    assert setup.jobs.list(search=search).items == ()
 
 
 def test_what_is_committed_is_answered_without_asking_the_database_again(

@@ -37,6 +37,7 @@ _ID = re.compile(r"[0-9a-z]{20,40}")
 UPLOAD_RECORD_SUFFIX = ".sha256"  # beside an upload: its digest, for the request that names it
 UPLOAD_KEY = re.compile(r"(uploads/[0-9a-f]{32})/[^/]+")  # a recording elsewhere is its owner's
 _MAX_PAGE = 200
+_IN_NO_NAME = re.compile("[\0\ud800-\udfff]")  # nor in any text that a database takes
 
 
 class Jobs:
@@ -97,6 +98,8 @@ class Jobs:
         """
         if cursor is not None and not _ID.fullmatch(cursor):
             raise BadCursor
+        if _IN_NO_NAME.search(search):
+            return JobPage((), None)
         limit = min(max(limit, 1), _MAX_PAGE)
         query = sa.select(db.jobs).order_by(db.jobs.c.id.desc()).limit(limit + 1)
         if status:
@@ -260,4 +263,3 @@ class Jobs:
 def job_prefix(job_id: str) -> str:
     """Where the files of a job lie in the storage."""
     return f"jobs/{job_id}/"
-

@@ -137,9 +137,7 @@ class Ledger:
     def leave(self, executor_id: str) -> None:
         """Take this worker's name off the list: from now on its peers take over what it had."""
         with db.database_errors(), self._engine.begin() as connection:
-            connection.execute(
-                sa.delete(db.workers).where(db.workers.c.executor_id == executor_id)
-            )
+            connection.execute(sa.delete(db.workers).where(db.workers.c.executor_id == executor_id))
 
     def forget_workers(self, silent_for_s: int) -> None:
         """Strike the workers that have not beaten for so long: hosts come and go."""

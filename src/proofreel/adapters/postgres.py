@@ -55,13 +55,17 @@ def postgres_address(url: sa.URL) -> sa.URL:
 
 def postgres_engine(address: sa.URL, *, bounded: bool) -> sa.Engine:
     """Return an engine whose statements end in time if they are `bounded`."""
+    if "application_name" not in address.query:
+        address = address.update_query_dict({"application_name": "proofreel"})
     engine = sa.create_engine(
         address.set(drivername="postgresql+psycopg"),
         pool_size=10,
         max_overflow=10,
         pool_timeout=_POOL_WAIT_S,
         pool_pre_ping=True,  # a connection that a restart of the server broke is replaced unseen
-        connect_args={} if "application_name" in address.query else {"application_name": "proofreel"},
+        connect_args={}
+        if "application_name" in address.query
+        else {"application_name": "proofreel"},
     )
     if bounded:
         sa.event.listen(engine, "do_connect", _connect_bounded)
@@ -82,11 +86,9 @@ def postgres_engine(address: sa.URL, *, bounded: bool) -> sa.Engine:
 class _BoundedConnection(psycopg.Connection[Any]):
     """One that does not wait for ever for a server that took the question and fell silent."""
 
-    def wait(
-        self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = _ANSWER_WITHIN_S
-    ) -> RV:
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         try:
-            return super().wait(gen, interval, timeout)
+            return super().wait(gen, interval, timeout or _ANSWER_WITHIN_S)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
                 self.close()  # its answer may still come, and would be taken for the next one

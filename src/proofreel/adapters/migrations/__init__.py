@@ -13,8 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
-from alembic import command
-from alembic.config import Config
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from dbos import DBOS
@@ -33,7 +32,7 @@ _LOCK_POLL_S = 0.1
 
 
 class DatabaseUnreachable(db.DatabaseUnavailable):
-    """The database could not be opened at the start; `where` is its host, `why` ends the sentence."""
+    """The database could not be opened at the start; `why` the one at `where` could not."""
 
     code = "database_unreachable"
 
@@ -72,18 +71,21 @@ def _upgrade(connection: sa.Connection) -> None:
     Tables of before there were versions are taken over as they are. Ones of a later release are
     left alone: its changes only add, and an operator who goes back to this one needs it to start.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    script = ScriptDirectory(str(Path(__file__).parent))
+    options = {
+        "version_table": VERSION_TABLE,
+        "fn": lambda revision, _: script._upgrade_revs("head", revision),  # no public call runs it
+    }
+    context = MigrationContext.configure(connection, opts=options)
     found = context.get_current_revision()
     if found is None and sa.inspect(connection).has_table(db.jobs.name):
-        command.stamp(config, _BEFORE_VERSIONS)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        context.stamp(script, _BEFORE_VERSIONS)
+    known = {each.revision for each in script.walk_revisions()}
     if found is not None and found not in known:
         log.warning("database_newer_than_program", revision=found, newest_known=max(known))
         return
-    command.upgrade(config, "head")
+    with Operations.context(context):
+        context.run_migrations()
 
 
 @contextmanager
