@@ -54,7 +54,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "rich": ("commands",),
     "sqlalchemy": ("adapters", "bootstrap"),
     "standardwebhooks": ("adapters.webhook",),
-    "structlog": ("adapters", "workflows", "web", "cli", "logs", "processes"),
+    "structlog": ("adapters", "workflows", "web", "commands", "logs", "processes"),
     "typer": ("cli", "commands"),
     "urllib3": ("adapters.s3",),
     "werkzeug": ("web",),

@@ -29,9 +29,10 @@ from tests.workflows.service import (
 # A supervisor over children of our own; what they are comes as arguments.
 SUPERVISE = """
 import sys
+GRACE_S = 20
 from proofreel.processes import Supervisor
 children = {f"child{n}": [sys.executable, "-c", code] for n, code in enumerate(sys.argv[1:])}
-sys.exit(Supervisor(children).run())
+sys.exit(Supervisor(children, grace_s=GRACE_S).run())
 """
 # Says that it started, then stays until its parent goes.
 STAY = """
@@ -97,7 +98,7 @@ def test_a_child_that_does_not_heed_sigterm_is_killed_in_the_end(
     tmp_path: Path, starts: Path
 ) -> None:
     deaf = STAY.replace("die_with_parent()\n", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n", 1)
-    impatient = "import proofreel.processes as p; p._GRACE_S = 0.5\n" + SUPERVISE
+    impatient = SUPERVISE.replace("GRACE_S = 20", "GRACE_S = 0.5")
     assert "SIG_IGN" in deaf
     supervisor = subprocess.Popen(
         [sys.executable, "-c", impatient, deaf],
@@ -128,6 +129,20 @@ def test_workers_of_one_machine_have_different_ids_and_a_freed_one_is_used_again
     assert third == first
     second_lock.close()
     third_lock.close()
+
+
+def test_workers_of_hosts_of_one_name_have_different_ids(tmp_path: Path) -> None:
+    ids = set()
+    for folder in ("one", "other"):
+        executor_id, lock = claim_worker_slot(tmp_path / folder)
+        lock.close()
+        ids.add(executor_id)
+        assert executor_id.startswith(f"{socket.gethostname()}-")
+        assert executor_id.endswith("-slot0")
+        again, lock = claim_worker_slot(tmp_path / folder)
+        lock.close()
+        assert again == executor_id, "stable over restarts"
+    assert len(ids) == 2
 
 
 def test_nothing_of_a_killed_service_is_left_even_in_the_middle_of_a_job(tmp_path: Path) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import enum
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 
 from proofreel.core.model import SpeechOptions
-from proofreel.errors import ProofreelError, Unavailable
+from proofreel.errors import ProofreelError
 from proofreel.logs import configure_logging
 from proofreel.settings import Settings, load_settings
 
@@ -56,27 +54,17 @@ def _settings(**given: Any) -> Settings:
     return settings
 
 
-def _check_storage(settings: Settings) -> None:
-    """Look whether files can be stored. Wrong settings end the start; one that is away is waited
-    for: jobs are tried again."""
-    from proofreel.bootstrap import make_storage
-
-    try:
-        make_storage(settings).check(thorough=True)
-    except Unavailable as error:
-        structlog.get_logger().warning("storage_away", code=error.code, detail=error.detail)
-
-
 @app.command()
 def serve(host: Host = None, port: Port = None) -> None:
     """Run the service: web and worker on this machine. Stops with ^C."""
     from proofreel.bootstrap import api_key, check_worker
     from proofreel.commands.models import ensure_model
+    from proofreel.commands.storage import check_storage
     from proofreel.processes import Supervisor, check_address
 
     settings = _settings(host=host, port=port)
     check_worker(settings)  # what is wrong shows here, before any child
-    _check_storage(settings)
+    check_storage(settings)
     ensure_model(settings, settings.model)
     check_address(settings.host, settings.port)
     key, made = api_key(settings)
@@ -86,7 +74,8 @@ def serve(host: Host = None, port: Port = None) -> None:
     run = [sys.executable, "-m", "proofreel"]
     address = ["--host", settings.host, "--port", str(settings.port)]
     commands = {"web": [*run, "web", *address], "worker": [*run, "worker"]}
-    status = Supervisor(commands).run()
+    # a worker hands over after its grace, and web has ten seconds for requests under way
+    status = Supervisor(commands, grace_s=settings.stop_grace_s + 12).run()
     typer.echo("Stopped. What was at work goes on at the next start.", err=True)
     raise typer.Exit(status)
 
@@ -95,49 +84,23 @@ def serve(host: Host = None, port: Port = None) -> None:
 def web(host: Host = None, port: Port = None) -> None:
     """Run only the web half; needs a worker on the same database and storage."""
     from proofreel.bootstrap import make_services
+    from proofreel.commands.storage import check_storage
     from proofreel.processes import die_with_parent
     from proofreel.wsgi import Server
 
     die_with_parent()
     settings = _settings(host=host, port=port)
     make_services(settings).close()  # what is wrong shows here, not as a traceback of gunicorn's
-    _check_storage(settings)
+    check_storage(settings)
     Server(settings).run()
 
 
 @app.command()
 def worker() -> None:
     """Run only the working half: takes jobs from the queue."""
-    from proofreel.bootstrap import make_services, make_worker
-    from proofreel.processes import claim_worker_slot, die_with_parent, fresh_scratch
-    from proofreel.workflows.engine import launch
-    from proofreel.workflows.housekeeping import Housekeeper
+    from proofreel.commands.worker import run_worker
 
-    # At once, in the middle of whatever is done: every finished hop is on disk, and children see
-    # their parent go. What was in hand goes on when a worker starts again.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
-    die_with_parent()
-    settings = _settings()
-    services = make_services(settings)
-    _check_storage(settings)
-    executor_id, _lock = claim_worker_slot(settings.data_path / "workers")
-    this = make_worker(
-        services, fresh_scratch(settings.data_path / "work" / executor_id.rpartition("-")[2])
-    )
-    housekeeper = Housekeeper(
-        this, services.jobs, executor_id, settings.retention_days, give_up=lambda: os._exit(1)
-    )
-    housekeeper.beat()  # before any work is taken, lest others take it away
-    launch(
-        this,
-        database_url=settings.database,
-        executor_id=executor_id,
-        jobs_at_once=settings.worker_jobs,
-    )
-    housekeeper.start()
-    while True:
-        signal.pause()
+    run_worker(_settings())
 
 
 @app.command()

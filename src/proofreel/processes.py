@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -19,13 +20,13 @@ from typing import IO
 
 import structlog
 
+from proofreel.adapters.secrets_file import ensure_secret
 from proofreel.errors import Misconfigured
 
 log = structlog.get_logger()
 
 _PARENT = "PROOFREEL_PARENT_PID"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_GRACE_S = 20.0
 _STEADY_AFTER_S = 60.0  # a child that ran this long is restarted without delay
 _LONGEST_DELAY_S = 30.0
 
@@ -82,6 +83,12 @@ def die_with_parent() -> None:
         threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
 
 
+def parent_is_gone() -> bool:
+    """Say whether the process that started this one ended before it: then all must end at once."""
+    parent = int(os.environ.get(_PARENT, "0"))
+    return bool(parent) and os.getppid() != parent
+
+
 def _watch_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1.0)
@@ -103,6 +110,7 @@ class Supervisor:
     """Keeps one process per command line alive until told to stop."""
 
     commands: Mapping[str, Sequence[str]]
+    grace_s: float  # after this a child that was told to stop is killed
     _children: list[_Child] = field(default_factory=list)
     _stopping: bool = False
 
@@ -149,7 +157,7 @@ class Supervisor:
     def _stop_all(self) -> None:
         for child in self._children:
             child.process.terminate()
-        deadline_s = time.monotonic() + _GRACE_S
+        deadline_s = time.monotonic() + self.grace_s
         for child in self._children:
             try:
                 child.process.wait(max(0.1, deadline_s - time.monotonic()))
@@ -179,11 +187,13 @@ def claim_worker_slot(folder: Path, *, slots: int = 64) -> tuple[str, IO[bytes]]
     """Return an executor id that is stable over restarts and unique among the living, and its lock.
 
     Keep the lock open as long as the worker lives. Two living workers with one id would run a step
-    twice. Raises TooManyWorkers.
+    twice: the host's name tells copies of one folder apart, a random number kept in the folder
+    hosts of one name. Raises TooManyWorkers, SecretFileUnusable.
     """
     import fcntl  # late: `proofreel transcribe` works where it does not exist
 
     folder.mkdir(parents=True, exist_ok=True)
+    machine, _ = ensure_secret(folder / "machine_id", lambda: secrets.token_hex(6))
     for slot in range(slots):
         lock = (folder / f"slot-{slot}.lock").open("ab")
         try:
@@ -191,5 +201,5 @@ def claim_worker_slot(folder: Path, *, slots: int = 64) -> tuple[str, IO[bytes]]
         except OSError:
             lock.close()
             continue
-        return f"{socket.gethostname()}-slot{slot}", lock
+        return f"{socket.gethostname()}-{machine}-slot{slot}", lock
     raise TooManyWorkers

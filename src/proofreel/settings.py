@@ -93,6 +93,7 @@ class Settings(BaseSettings):
 
     # Work
     worker_jobs: PositiveInt = 2  # jobs one worker has in hand; only one of them transcribes
+    stop_grace_s: float = Field(8, ge=0, le=3600)  # what a stop lets jobs under way finish
     max_duration_s: PositiveInt = 12 * 3600
     extract_timeout_s: PositiveInt = 3600
     scale_timeout_s: PositiveInt = 4 * 3600

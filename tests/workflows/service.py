@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -17,9 +15,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import sqlalchemy as sa
 
+from proofreel.adapters.database import open_engine
 from proofreel.core.jobs import TERMINAL
 from tests.model_fixtures import model_store, models_root
+from tests.ports import free_port
 
 T = TypeVar("T")
 
@@ -77,12 +78,6 @@ def eventually(look: Callable[[], T | None], *, within_s: float = _PATIENCE_S, w
         if time.monotonic() > deadline_s:
             raise AssertionError(f"not within {within_s:g} s: {what or look}")
         time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -219,12 +214,19 @@ class Service:
         return answer
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Ask the database itself."""
-        connection = sqlite3.connect(self.folder / "data" / "proofreel.sqlite")
+        """Ask the database itself; each `?` stands for one of `values`."""
+        for number in range(len(values)):
+            sql = sql.replace("?", f":value{number}", 1)
+        named = {f"value{number}": value for number, value in enumerate(values)}
+        in_folder = f"sqlite:///{self.folder / 'data' / 'proofreel.sqlite'}"
+        engine = open_engine(self.settings.get("PROOFREEL_DATABASE_URL", in_folder))
         try:
-            return list(connection.execute(sql, values))
+            with engine.connect() as connection:
+                if engine.dialect.name == "postgresql":  # where the job engine has its tables
+                    connection.execute(sa.text("SET search_path TO public, dbos"))
+                return [tuple(row) for row in connection.execute(sa.text(sql), named)]
         finally:
-            connection.close()
+            engine.dispose()
 
     def events(self, job_id: str, event: str) -> list[dict[str, Any]]:
         """Return the lines of the log that name this job and event."""

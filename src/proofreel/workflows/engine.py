@@ -6,6 +6,8 @@ off (a peer would cancel a late orphan): the limits are on the child processes.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +17,7 @@ from dbos import DBOS, DBOSConfig
 from dbos._core import StepOptions
 from pydantic import TypeAdapter
 
+from proofreel.adapters.database import engine_address
 from proofreel.adapters.jobs import job_prefix
 from proofreel.adapters.queue import (
     APPLICATION,
@@ -38,6 +41,7 @@ log = structlog.get_logger()
 # counts orderly stops, too, so it is more than a day of deployments brings.
 _RECOVERIES = 12
 _POLL_S = 0.5
+_OUTCOME_WITHIN_S = 3.0
 
 
 _worker: Worker | None = None  # DBOS calls plain functions: this is how they find their tools
@@ -49,7 +53,10 @@ def launch(worker: Worker, *, database_url: str, executor_id: str, jobs_at_once:
     _worker = worker
     config: DBOSConfig = {
         "name": APPLICATION,
-        "system_database_url": database_url,
+        "system_database_url": engine_address(database_url),
+        "sys_db_pool_size": 10,
+        "run_migrations": False,  # done before, one process at a time
+        "use_listen_notify": False,  # nothing of ours waits for a notice
         "application_version": APPLICATION_VERSION,
         "executor_id": executor_id,
         "serializer": job_serializer(),
@@ -61,6 +68,30 @@ def launch(worker: Worker, *, database_url: str, executor_id: str, jobs_at_once:
     DBOS.register_queue(PIPELINE, worker_concurrency=jobs_at_once, polling_interval_sec=_POLL_S)
     DBOS.register_queue(SCALE, worker_concurrency=1, polling_interval_sec=_POLL_S)
     DBOS.register_queue(WEBHOOKS, worker_concurrency=20, polling_interval_sec=_POLL_S)
+
+
+def wind_down(grace_s: float) -> None:
+    """Take no more work, and wait up to `grace_s` for what is under way.
+
+    What is left goes on elsewhere, or here at the next start, at the hop it was at. The engine's
+    own end would wait for a database that does not answer, so it happens beside us and is left
+    behind with the process.
+    """
+    active = _this_worker().active
+    until_s = time.monotonic() + grace_s
+    if not active:
+        return  # whatever is claimed in this very moment is handed over like the rest
+    ending = threading.Thread(
+        # the engine tears itself down after this time: not below work that is under way
+        target=lambda: DBOS.destroy(workflow_completion_timeout_sec=int(grace_s) + 3600),
+        daemon=True,
+    )
+    ending.start()
+    log.info("worker_winding_down", workflows=sorted(active), grace_s=grace_s)
+    while active and time.monotonic() < until_s:
+        time.sleep(0.05)
+    if not active:  # done, and perhaps still being written down as such
+        ending.join(min(_OUTCOME_WITHIN_S, max(0.0, until_s - time.monotonic())))
 
 
 def _this_worker() -> Worker:

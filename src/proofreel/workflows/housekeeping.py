@@ -32,7 +32,9 @@ REAP_S = 10.0
 SILENT_AFTER_S = 30  # six missed beats
 STUCK_AFTER_S = 60.0
 TIDY_S = 3600.0
-_DAY_MS = 24 * 3600 * 1000
+_FAREWELL_WITHIN_S = 3.0
+_DAY_S = 24 * 3600
+_DAY_MS = _DAY_S * 1000
 _GIVEN_UP = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 _ENDED = [_GIVEN_UP, "ERROR", "CANCELLED", "SUCCESS"]
 _OVERDUE_MS = 10 * 60 * 1000
@@ -49,7 +51,11 @@ class Housekeeper:
     executor_id: str
     retention_days: int
     give_up: Callable[[], None]
+    model_problem: Callable[[], str | None] = lambda: None  # asked at every beat, so it is quick
     _stuck_since_s: dict[str, float] = field(default_factory=dict)
+    _winding_down: threading.Event = field(default_factory=threading.Event)
+    _beating: threading.Lock = field(default_factory=threading.Lock)
+    _left: bool = False
 
     def start(self) -> None:
         """See to every duty from now on, until the process ends. The engine must be launched."""
@@ -64,10 +70,33 @@ class Housekeeper:
 
     def beat(self) -> None:
         """Say that this worker lives; do it once before any work is taken."""
-        self.worker.ledger.beat(self.executor_id)
+        with self._beating:
+            if not self._left:
+                self.worker.ledger.beat(self.executor_id, self.model_problem())
+
+    def wind_down(self) -> None:
+        """See to no duty any more but the heartbeat: what is under way is still ours."""
+        self._winding_down.set()
+
+    def leave(self) -> None:
+        """Hand over what is unfinished to the other workers. Returns in a few seconds at most: if
+        the database does not answer, they find out by our silence.
+        """
+
+        def strike() -> None:
+            with self._beating:
+                self._left = True
+                try:
+                    self.worker.ledger.leave(self.executor_id)
+                except ProofreelError as error:
+                    log.warning("worker_leaves_silently", detail=error.detail)
+
+        farewell = threading.Thread(target=strike, daemon=True)
+        farewell.start()
+        farewell.join(_FAREWELL_WITHIN_S)
 
     def _forever(self, every_s: float, duty: Callable[[], None]) -> None:
-        while True:
+        while duty == self.beat or not self._winding_down.is_set():
             try:
                 duty()
             except ProofreelError as error:
@@ -98,6 +127,7 @@ class Housekeeper:
         """Remove what is past its retention and what unfinished writes left behind."""
         self.worker.tools.storage.sweep()
         self._forget_old_deliveries()
+        self.worker.ledger.forget_workers(_DAY_S)
         for delivery_id in self.worker.ledger.overdue_deliveries(now_ms() - _OVERDUE_MS):
             self.jobs.resend(delivery_id)
         if self.retention_days:

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.job_setup import fresh_database
+from tests.speech_samples import pause, speak, write_wav
+from tests.workflows.fleet import Fleet, running_fleet
+from tests.workflows.recordings import SENTENCE, long_speech
+from tests.workflows.service import SPEECH, Service, eventually, processes_below
+
+HOPS = ("probe", "extract", "transcribe", "silence", "subtitles", "report", "publish")
+JOBS = 12
+TAKEN_OVER_WITHIN_S = 60  # silent for 30 s, looked for every 10 s
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    with fresh_database(tmp_path, "postgresql", migrated=False) as made:
+        yield made
+
+
+def at_hop(worker: Service, stage: str) -> set[str]:
+    """Return the jobs that `worker` has begun this hop of and not finished."""
+    lines = [json.loads(line) for line in worker.log_lines() if line.startswith("{")]
+    seen = Counter[str]()
+    for line in lines:
+        if line.get("stage") == stage and "job_id" in line:
+            seen[line["job_id"]] += {"hop_started": 1, "hop_finished": -1}.get(line["event"], 0)
+    return {job_id for job_id, count in seen.items() if count > 0}
+
+
+def assert_done_once(fleet: Fleet, job_id: str, *, repeated: set[str]) -> None:
+    """The hops in `repeated` were cut short once, and nothing else was done twice."""
+    job = fleet.web.finished(job_id)
+    assert (job["attempt"], job["progress"]) == (1, 100)
+    finished = Counter(line["stage"] for line in fleet.events(job_id, "hop_finished"))
+    assert finished == dict.fromkeys(HOPS, 1)
+    started = Counter(line["stage"] for line in fleet.events(job_id, "hop_started"))
+    assert {stage for stage, count in started.items() if count > 1} <= repeated
+    checkpoints = fleet.web.query(
+        "select function_name, count(*) from operation_outputs"
+        " where workflow_uuid = ? group by function_name",
+        f"{job_id}-1",
+    )
+    assert dict(checkpoints) == dict.fromkeys(HOPS, 1)
+    workflow = "select status from workflow_status where workflow_uuid = ?"
+    eventually(
+        lambda: fleet.web.query(workflow, f"{job_id}-1") == [("SUCCESS",)],
+        within_s=5,
+        what="the engine's own note of the end",
+    )
+
+
+# The settings of the storage that web and workers share; none: one folder.
+@pytest.mark.parametrize("storage", [{}], ids=["folder"])
+def test_two_workers_do_each_job_once_though_one_of_them_is_killed(
+    tmp_path: Path, url: str, storage: dict[str, str]
+) -> None:
+    recordings = [
+        write_wav(
+            tmp_path / f"talk{number}.wav", speak(f"This is talk number {number}. {SENTENCE}")
+        )
+        for number in range(JOBS)
+    ]
+    with running_fleet(tmp_path, url, storage) as fleet:
+        ids = [fleet.web.submit(recording) for recording in recordings]
+        victim, other = fleet.workers
+        eventually(lambda: at_hop(other, "transcribe"), what="work of the other")
+        in_hand = eventually(lambda: at_hop(victim, "transcribe"), what="work of the victim")
+        os.kill(victim.process.pid, signal.SIGKILL)
+        in_hand |= at_hop(victim, "transcribe")
+        eventually(lambda: not victim.processes(), within_s=8, what="the end of its children")
+
+        for job_id in ids:
+            assert_done_once(fleet, job_id, repeated={"transcribe"} if job_id in in_hand else set())
+            words = fleet.web.file(job_id, "plain_text").text.replace("\n", " ")
+            assert "children play in the garden" in words
+        assert any(other.events(job_id, "hop_started") for job_id in in_hand)
+        left = fleet.web.query("select count(*) from workflow_status where status <> 'SUCCESS'")
+        assert left == [(0,)]
+        assert [line for line in other.log_lines() if "housekeeping" in line] == []
+    assert processes_below(tmp_path) == []
+
+
+def test_a_worker_told_to_stop_hands_its_job_to_the_other_within_seconds(
+    tmp_path: Path, url: str
+) -> None:
+    recording = write_wav(tmp_path / "lecture.wav", long_speech())
+    with running_fleet(tmp_path, url, {}, PROOFREEL_STOP_GRACE_S="0.5") as fleet:
+        job_id = fleet.web.submit(recording)
+        first = eventually(lambda: [w for w in fleet.workers if at_hop(w, "transcribe")])[0]
+        second = next(worker for worker in fleet.workers if worker is not first)
+        eventually(lambda: first.processes(SPEECH), what="the recogniser")
+        first.process.terminate()
+        assert first.process.wait(10) == 0
+        stopped_s = time.monotonic()
+        eventually(lambda: not first.processes(), within_s=5, what="the end of its children")
+
+        eventually(lambda: at_hop(second, "transcribe"), within_s=25, what="the takeover")
+        assert time.monotonic() - stopped_s < 25, "long before its silence would have told"
+        assert_done_once(fleet, job_id, repeated={"transcribe"})
+
+
+def test_web_and_worker_go_on_when_the_database_comes_back(tmp_path: Path, url: str) -> None:
+    with running_fleet(tmp_path, url, {}, workers=1) as fleet:
+        pass
