@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from tests.adapters.job_setup import fresh_database
-from tests.speech_samples import pause, speak, write_wav
+from tests.postgres_server import PASSWORD, postgres_server
+from tests.relay import relay
+from tests.speech_samples import speak, write_wav
 from tests.workflows.fleet import Fleet, running_fleet
 from tests.workflows.recordings import SENTENCE, long_speech
 from tests.workflows.service import SPEECH, Service, eventually, processes_below
@@ -109,6 +112,30 @@ def test_a_worker_told_to_stop_hands_its_job_to_the_other_within_seconds(
         assert_done_once(fleet, job_id, repeated={"transcribe"})
 
 
-def test_web_and_worker_go_on_when_the_database_comes_back(tmp_path: Path, url: str) -> None:
-    with running_fleet(tmp_path, url, {}, workers=1) as fleet:
-        pass
+@pytest.mark.parametrize("accident", ["cut", "silent"])
+def test_web_and_worker_go_on_when_the_database_comes_back(
+    tmp_path: Path, url: str, accident: str
+) -> None:
+    recording = write_wav(tmp_path / "lecture.wav", long_speech())
+    server = postgres_server()
+    with relay(server.port) as network:
+        far = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{network.port}/{make_url(url).database}"
+        with running_fleet(tmp_path, far, {}, workers=1) as fleet:
+            worker = fleet.workers[0]
+            job_id = fleet.web.submit(recording)
+            eventually(lambda: at_hop(worker, "transcribe"), what="transcription")
+            if accident == "cut":
+                network.cut()
+            else:
+                network.fall_silent()
+            asked_s = time.monotonic()
+            answer = fleet.web.client.get(f"/v1/jobs/{job_id}")
+            assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+            assert time.monotonic() - asked_s < 25
+            time.sleep(3)
+            network.restore()
+
+            assert_done_once(fleet, job_id, repeated=set())
+            assert_done_once(fleet, fleet.web.submit(recording), repeated=set())
+            assert PASSWORD not in fleet.web.log.read_text() + worker.log.read_text()
+            assert all(half.process.poll() is None for half in (fleet.web, worker))
