@@ -9,6 +9,8 @@ import pytest
 from proofreel.core.names import ARTIFACTS
 from tests.media_samples import make
 from tests.model_fixtures import model_store, models_root
+from tests.ports import free_port
+from tests.postgres_server import PASSWORD, postgres_server
 from tests.speech_samples import speak, write_wav
 from tests.workflows.recordings import SENTENCE
 from tests.workflows.service import API_KEY, environment, run_cli
@@ -117,6 +119,30 @@ def test_what_only_the_start_finds_out_is_one_sentence_too(
     assert ended.returncode == 2, ended.stderr
     assert variable in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "web", "worker"])
+@pytest.mark.parametrize(
+    ("credentials", "database", "status", "told"),
+    [
+        (f"postgres:wrong-{PASSWORD}", "postgres", 2, "PROOFREEL_DATABASE_URL"),
+        (f"postgres:{PASSWORD}", "missing", 2, "PROOFREEL_DATABASE_URL"),
+        (f"postgres:{PASSWORD}", None, 1, "cannot be reached: the connection was refused."),
+    ],
+    ids=["password", "database", "server"],
+)
+def test_a_database_that_cannot_be_used_is_one_sentence_without_the_password(
+    tmp_path: Path, command: str, credentials: str, database: str | None, status: int, told: str
+) -> None:
+    port = postgres_server().port if database else free_port()
+    url = f"postgresql://{credentials}@127.0.0.1:{port}/{database or 'any'}"
+
+    ended = run_cli(environment(tmp_path, PROOFREEL_DATABASE_URL=url), command, timeout_s=40)
+
+    assert ended.returncode == status, ended.stderr
+    assert told in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert PASSWORD not in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from proofreel.adapters.media_errors import MediaEmpty
 from proofreel.core.jobs import Failure
 from proofreel.errors import JobCancelled
 from proofreel.workflows.durable import _StageMonitor, failure_of
-from tests.adapters.job_setup import JobSetup, job_setup
+from tests.adapters.job_setup import DATABASES, JobSetup, job_setup
 
 
-@pytest.fixture
-def setup(tmp_path: Path) -> Iterator[JobSetup]:
-    with job_setup(tmp_path) as made:
+@pytest.fixture(params=DATABASES)
+def setup(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[JobSetup]:
+    with job_setup(tmp_path, request.param) as made:
         yield made
 
 
