@@ -90,6 +90,7 @@ class PostgresServer:
         assert self.keeper.stdin is not None
         self.keeper.stdin.close()
         self.keeper.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)  # programs copied into it are ours alone
 
 
 _NUMBERS = itertools.count(1)
