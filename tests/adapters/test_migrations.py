@@ -156,7 +156,22 @@ def test_a_database_of_a_later_release_is_used_as_it_is(url: str, tmp_path: Path
     assert revision(url) == "0003"
     with opened(tmp_path, url) as setup:
         job = setup.jobs.submit(setup.spec())
+        newer = '{"key": "uploads/a/a.mp4", "sha256": "", "size_bytes": 1, "since": 3}'
+        run_sql(url, f"UPDATE proofreel_job SET source = '{newer}'")  # noqa: S608
+        assert setup.jobs.get(job.id).source.size_bytes == 1
         assert setup.jobs.cancel(job.id).status == "cancelled"
+
+
+def test_the_first_release_can_read_what_this_one_writes(url: str, tmp_path: Path) -> None:
+    migrate(url)
+
+    with opened(tmp_path, url) as setup:
+        setup.jobs.submit(setup.spec())
+        with setup.engine.connect() as connection:
+            (row,) = connection.execute(sa.select(db.jobs.c.source, db.jobs.c.options)).all()
+
+    assert row.source.keys() == {"key", "sha256", "size_bytes"}
+    assert row.options.keys() == {"model", "language", "task", "prompt"}
 
 
 def test_a_process_that_migrates_for_too_long_is_not_waited_for(

@@ -1,4 +1,8 @@
-"""Jobs and deliveries as rows of the database, and back."""
+"""Jobs and deliveries as rows of the database, and back.
+
+A release reads what the next one wrote, after a step back: it passes over fields that it does not
+know, and a field that is added to a class is written only where it says something.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,15 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
 
 from sqlalchemy import Row
 
 from proofreel.core.jobs import Artifact, Delivery, DeliveryTry, Failure, Job, JobResult
 from proofreel.core.model import ArtifactRef, JobSpec, SpeechOptions
 
+T = TypeVar("T")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no letter looks like another
 
 
@@ -44,8 +49,8 @@ def job_from_values(values: Mapping[str, Any]) -> Job:
     return Job(
         id=values["id"],
         name=values["name"],
-        source=ArtifactRef(**values["source"]),
-        options=SpeechOptions(**values["options"]),
+        source=_read(ArtifactRef, values["source"]),
+        options=_read(SpeechOptions, values["options"]),
         status=values["status"],
         stage=values["stage"],
         progress=values["progress"],
@@ -54,7 +59,7 @@ def job_from_values(values: Mapping[str, Any]) -> Job:
         updated_at_ms=values["updated_at_ms"],
         started_at_ms=values.get("started_at_ms"),
         finished_at_ms=values.get("finished_at_ms"),
-        failure=Failure(**failure) if failure else None,
+        failure=_read(Failure, failure) if failure else None,
         result=result_from_json(result) if result else None,
         traceparent=values.get("traceparent"),
     )
@@ -65,7 +70,7 @@ def new_row(spec: JobSpec, now_ms: int) -> dict[str, Any]:
     return {
         "id": new_job_id(now_ms),
         "name": spec.name,
-        "source": asdict(spec.source),
+        "source": _ref_to_json(spec.source),
         "source_key": spec.source.key,
         "options": asdict(spec.options),
         "status": "queued",
@@ -80,7 +85,9 @@ def new_row(spec: JobSpec, now_ms: int) -> dict[str, Any]:
 
 def result_to_json(result: JobResult) -> dict[str, Any]:
     return {
-        "artifacts": [asdict(artifact) for artifact in result.artifacts],
+        "artifacts": [
+            {**asdict(artifact), "ref": _ref_to_json(artifact.ref)} for artifact in result.artifacts
+        ],
         "duration_ms": result.duration_ms,
         "language": result.language,
         "summary": dict(result.summary),
@@ -91,9 +98,21 @@ def result_to_json(result: JobResult) -> dict[str, Any]:
 
 def result_from_json(data: Mapping[str, Any]) -> JobResult:
     artifacts = tuple(
-        Artifact(**{**found, "ref": ArtifactRef(**found["ref"])}) for found in data["artifacts"]
+        _read(Artifact, {**found, "ref": _read(ArtifactRef, found["ref"])})
+        for found in data["artifacts"]
     )
-    return JobResult(**{**data, "artifacts": artifacts})
+    return _read(JobResult, {**data, "artifacts": artifacts})
+
+
+def _ref_to_json(ref: ArtifactRef) -> dict[str, Any]:
+    data = asdict(ref)
+    return data if ref.etag else {name: data[name] for name in data if name != "etag"}
+
+
+def _read(kind: type[T], data: Mapping[str, Any]) -> T:
+    """Make a `kind`, a dataclass, of what it knows in `data`."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # said above
+    return kind(**{name: value for name, value in data.items() if name in known})
 
 
 def delivery_from_row(row: Row[Any]) -> Delivery:
@@ -105,5 +124,5 @@ def delivery_from_row(row: Row[Any]) -> Delivery:
         state=row.state,
         created_at_ms=row.created_at_ms,
         next_try_at_ms=row.next_try_at_ms,
-        tries=tuple(DeliveryTry(**found) for found in row.tries),
+        tries=tuple(_read(DeliveryTry, found) for found in row.tries),
     )
