@@ -63,9 +63,6 @@ def postgres_engine(address: sa.URL, *, bounded: bool) -> sa.Engine:
         max_overflow=10,
         pool_timeout=_POOL_WAIT_S,
         pool_pre_ping=True,  # a connection that a restart of the server broke is replaced unseen
-        connect_args={}
-        if "application_name" in address.query
-        else {"application_name": "proofreel"},
     )
     if bounded:
         sa.event.listen(engine, "do_connect", _connect_bounded)
@@ -106,8 +103,9 @@ def refusal(error: BaseException | None) -> str | None:
     """Say what is wrong with the address or the rights of its user, None if it may be a matter of
     time. By the server's English words: it sends no code before a connection stands.
     """
-    if isinstance(error, psycopg.Error) and error.sqlstate == _INSUFFICIENT_PRIVILEGE:
-        return "its user may not create tables in this database"
+    if isinstance(error, psycopg.Error) and error.sqlstate:  # a statement failed
+        lacks_rights = error.sqlstate == _INSUFFICIENT_PRIVILEGE
+        return "its user may not create tables in this database" if lacks_rights else None
     told = (reason for said, reason in _REFUSALS.items() if re.search(said, str(error)))
     return next(told, None)
 
