@@ -21,6 +21,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "core": ("core", "errors"),
     "adapters": ("adapters", "core", "errors"),
     "workflows": ("workflows", "adapters", "core", "errors"),
+    "readiness": ("adapters", "core", "errors"),
     "bootstrap": ("settings", "workflows", "adapters", "core", "errors"),
     "web": ("web", "adapters.jobs", "adapters.storage", "core", "errors"),
 }

@@ -10,6 +10,7 @@ from gunicorn.app.base import BaseApplication
 
 from proofreel.adapters.speech_options import check_options
 from proofreel.bootstrap import api_key, cookie_secret, make_models, make_services, sample_recording
+from proofreel.readiness import checks as readiness_checks
 from proofreel.settings import Settings, load_settings
 from proofreel.web.app import create_app
 from proofreel.web.services import WebServices
@@ -33,6 +34,14 @@ def make_app(settings: Settings | None = None) -> Flask:
             models=_models_on_offer(settings),
             sample=sample_recording(),
             check_options=check_options,
+            checks=readiness_checks(
+                services.jobs,
+                services.storage,
+                make_models(settings),
+                model=settings.model,
+                data_path=settings.data_path,
+                min_free_bytes=settings.min_free_bytes,
+            ),
         )
     )
 

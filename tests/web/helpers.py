@@ -14,10 +14,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from proofreel import readiness
 from proofreel.adapters.database import migrate, open_engine
 from proofreel.adapters.jobs import Jobs
 from proofreel.adapters.ledger import Ledger
 from proofreel.adapters.local_storage import LocalStorage
+from proofreel.adapters.models import ModelStore
 from proofreel.adapters.queue import JobQueue
 from proofreel.core.jobs import Artifact, Failure, Job, JobResult
 from proofreel.core.model import SpeechOptions
@@ -117,8 +119,9 @@ def open_site(folder: Path, **changes: Any) -> Iterator[Site]:
     engine = open_engine(url)
     queue = JobQueue(engine)
     storage = LocalStorage(folder / "files")
+    jobs = Jobs(engine, queue, storage)
     services = WebServices(
-        jobs=Jobs(engine, queue, storage),
+        jobs=jobs,
         storage=storage,
         api_keys=(KEY, OLD_KEY),
         cookie_secret=b"signs cookies in tests",
@@ -129,6 +132,14 @@ def open_site(folder: Path, **changes: Any) -> Iterator[Site]:
         models=("base", "tiny.en"),
         sample=None,
         check_options=check_options,
+        checks=readiness.checks(
+            jobs,
+            storage,
+            ModelStore(folder / "models"),
+            model="base",
+            data_path=folder,
+            min_free_bytes=0,
+        ),
     )
     services = replace(services, **changes)
     app = create_app(services)

@@ -266,6 +266,7 @@ def test_an_oversized_video_gets_a_copy_below_the_limit_through_the_routes_of_ol
     video = make_video(tmp_path / "big.mp4", duration_s=4, size="640x480", args=("-b:v", "4M"))
     assert video.stat().st_size > SMALL_LIMIT_BYTES
     assert client.get("/health").json()["status"] == "healthy"
+    assert client.get("/health/ready").json()["status"] == "ready"
     key = client.headers["Authorization"].removeprefix("Bearer ")
     assert client.post("/check_api_key", json={"api_key": key}).json() == {"valid": True}
     assert client.post("/check_api_key", json={"api_key": "no"}).status_code == 401

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -37,6 +38,14 @@ _ID = re.compile(r"[0-9a-z]{20,40}")
 UPLOAD_RECORD_SUFFIX = ".sha256"  # beside an upload: its digest, for the request that names it
 _UPLOAD = re.compile(r"uploads/[^/]+(?=/)")  # ours to remove; a recording elsewhere is its owner's
 _MAX_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSeen:
+    """A worker that lives; `model_problem` says why it cannot transcribe, None if it can."""
+
+    executor_id: str
+    model_problem: str | None = None
 
 
 class Jobs:
@@ -227,6 +236,17 @@ class Jobs:
         """Raise DatabaseUnavailable if the database does not answer."""
         with db.database_errors(), self._engine.connect() as connection:
             connection.execute(sa.select(sa.func.count()).select_from(db.jobs)).scalar_one()
+
+    def workers(self, within_s: int) -> tuple[WorkerSeen, ...]:
+        """Return the workers that have beaten within the last `within_s` seconds.
+
+        Raises DatabaseUnavailable.
+        """
+        with db.database_errors(), self._engine.connect() as connection:
+            since_s = db.database_clock_s(connection) - within_s
+            query = sa.select(db.workers.c.executor_id).where(db.workers.c.beat_at_s >= since_s)
+            found = connection.execute(query.order_by(db.workers.c.executor_id)).scalars()
+            return tuple(WorkerSeen(executor_id) for executor_id in found)
 
     def expired(self, before_ms: int, limit: int = 100) -> Sequence[str]:
         """Return ids of finished jobs that ended before `before_ms` (epoch)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -12,6 +12,7 @@ from flask import current_app
 from proofreel.adapters.jobs import Jobs
 from proofreel.adapters.storage import Storage
 from proofreel.core.model import SpeechOptions
+from proofreel.web.health import Check
 
 EXTENSION = "proofreel"
 
@@ -23,7 +24,8 @@ class WebServices:
     `api_keys` are all keys that open the door (several, so that they can be rotated);
     `cookie_secret` signs the page's session cookie; `public_url` None: links are built from the
     request; `models` are the model names that a request may ask for; `sample` is the recording
-    behind "try the sample"; `check_options` raises InvalidInput for options that cannot work.
+    behind "try the sample"; `check_options` raises InvalidInput for options that cannot work;
+    `checks` are the parts that `/health/ready` asks.
     """
 
     jobs: Jobs
@@ -37,6 +39,7 @@ class WebServices:
     models: tuple[str, ...]
     sample: Path | None
     check_options: Callable[[SpeechOptions], None]
+    checks: Mapping[str, Check] = field(default_factory=dict)
 
 
 def services() -> WebServices:
