@@ -46,6 +46,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "markupsafe": ("adapters.report_page", "web"),
     "numpy": ("core", "adapters", "workflows"),
     "onnxruntime": ("adapters.whisper_child",),
+    "prometheus_client": ("adapters.metrics",),
     "pydantic": ("settings", "web", "workflows"),
     "pydantic_settings": ("settings",),
     "rapidfuzz": ("core",),

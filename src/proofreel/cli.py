@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import logging
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -58,9 +59,10 @@ def _settings(**given: Any) -> Settings:
 @app.command()
 def serve(host: Host = None, port: Port = None) -> None:
     """Run the service: web and worker on this machine. Stops with ^C."""
+    from proofreel.adapters.metrics import SHARED_FOLDER
     from proofreel.bootstrap import api_key, check_worker
     from proofreel.commands.models import ensure_model
-    from proofreel.processes import Supervisor, check_address
+    from proofreel.processes import Supervisor, check_address, fresh_folder
 
     settings = _settings(host=host, port=port)
     check_worker(settings)  # what is wrong shows here, before any child
@@ -73,7 +75,11 @@ def serve(host: Host = None, port: Port = None) -> None:
     run = [sys.executable, "-m", "proofreel"]
     address = ["--host", settings.host, "--port", str(settings.port)]
     commands = {"web": [*run, "web", *address], "worker": [*run, "worker"]}
-    status = Supervisor(commands).run()
+    metrics = fresh_folder(settings.data_path / "metrics")  # both halves count in here
+    try:
+        status = Supervisor(commands, {SHARED_FOLDER: str(metrics)}).run()
+    finally:
+        shutil.rmtree(metrics, ignore_errors=True)
     typer.echo("Stopped. What was at work goes on at the next start.", err=True)
     raise typer.Exit(status)
 
@@ -94,6 +100,7 @@ def web(host: Host = None, port: Port = None) -> None:
 @app.command()
 def worker() -> None:
     """Run only the working half: takes jobs from the queue."""
+    from proofreel.adapters.metrics import SHARED_FOLDER, open_metrics
     from proofreel.bootstrap import make_services, make_worker
     from proofreel.processes import claim_worker_slot, die_with_parent, fresh_scratch
     from proofreel.workflows.engine import launch
@@ -105,7 +112,10 @@ def worker() -> None:
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     die_with_parent()
     settings = _settings()
-    services = make_services(settings)
+    metrics = open_metrics()
+    if settings.metrics_port and SHARED_FOLDER not in os.environ:
+        metrics.offer(settings.metrics_host, settings.metrics_port)
+    services = make_services(settings, metrics)
     executor_id, _lock = claim_worker_slot(settings.data_path / "workers")
     this = make_worker(
         services, fresh_scratch(settings.data_path / "work" / executor_id.rpartition("-")[2])

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     public_url: str | None = None  # how the outside reaches us; unset: as the request came
     retention_days: int = Field(0, ge=0)  # 0: keep for ever
     log_format: Literal["console", "json"] = "console"
+    metrics_port: int | None = Field(None, ge=1, le=65535)  # of a worker by itself; unset: none
+    metrics_host: str = "127.0.0.1"
 
     # Speech
     model: str = "base"

@@ -8,6 +8,8 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from proofreel.adapters.census import take_census
+from proofreel.adapters.metrics import open_metrics
 from proofreel.adapters.speech_options import check_options
 from proofreel.bootstrap import api_key, cookie_secret, make_models, make_services, sample_recording
 from proofreel.readiness import checks as readiness_checks
@@ -19,7 +21,9 @@ from proofreel.web.services import WebServices
 def make_app(settings: Settings | None = None) -> Flask:
     """Build the application from the environment. Raises Misconfigured, Unavailable."""
     settings = settings or load_settings()
-    services = make_services(settings)
+    metrics = open_metrics()
+    services = make_services(settings, metrics)
+    metrics.watch_jobs(lambda: take_census(services.engine))
     key, _ = api_key(settings)
     return create_app(
         WebServices(
@@ -34,6 +38,8 @@ def make_app(settings: Settings | None = None) -> Flask:
             models=_models_on_offer(settings),
             sample=sample_recording(),
             check_options=check_options,
+            metrics_page=metrics.page,
+            on_request=metrics.request_answered,
             checks=readiness_checks(
                 services.jobs,
                 services.storage,

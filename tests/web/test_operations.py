@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from proofreel import readiness
+from proofreel.adapters.metrics import CONTENT_TYPE, Metrics
 from proofreel.adapters.models import ModelStore
 from proofreel.adapters.storage import StorageUnavailable
 from proofreel.web.health import Finding, HealthChecks
@@ -172,3 +174,31 @@ def test_a_check_with_a_bug_fails_its_part_only() -> None:
 
     assert found["disk"].status == "ok"
     assert found["model"] == Finding("failed", "It could not be looked at; see the log.")
+
+
+def test_the_figures_need_the_key_and_tell_requests_by_their_rule(tmp_path: Path) -> None:
+    metrics = Metrics()
+    with open_site(
+        tmp_path, metrics_page=metrics.page, on_request=metrics.request_answered
+    ) as site:
+        assert site.client.get("/metrics").status_code == 401
+        job_id = site.submit()
+        site.get(f"/v1/jobs/{job_id}")
+        site.get("/no/such/page?key=secret")
+        answer = site.get("/metrics")
+
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == CONTENT_TYPE
+    counted = {
+        (sample.labels["method"], sample.labels["route"], sample.labels["status"]): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+        if sample.name == "proofreel_http_requests_total"
+    }
+    assert counted == {
+        ("GET", "/metrics", "401"): 1,
+        ("POST", "/v1/jobs", "202"): 1,
+        ("GET", "/v1/jobs/<job_id>", "200"): 1,
+        ("GET", "none", "404"): 1,
+    }
+    assert job_id not in answer.text

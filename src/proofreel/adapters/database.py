@@ -43,6 +43,7 @@ jobs = sa.Table(
     sa.Column("result", sa.JSON(none_as_null=True)),
     sa.Column("idempotency_key", sa.String(255), unique=True),
     sa.Column("request_sha256", sa.String(64), nullable=False),
+    sa.Column("traceparent", sa.String(64)),
 )
 
 deliveries = sa.Table(

@@ -54,6 +54,7 @@ def job_from_values(values: Mapping[str, Any]) -> Job:
         finished_at_ms=values.get("finished_at_ms"),
         failure=Failure(**failure) if failure else None,
         result=result_from_json(result) if result else None,
+        traceparent=values.get("traceparent"),
     )
 
 

@@ -7,9 +7,9 @@ answered with 202 is durable, and neither half exists without the other.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -51,12 +51,22 @@ class WorkerSeen:
 class Jobs:
     """All that can be asked about jobs, over the shared database. Safe to share between threads."""
 
-    def __init__(self, engine: sa.Engine, queue: JobQueue, storage: Storage) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        queue: JobQueue,
+        storage: Storage,
+        ended: Callable[[JobStatus], None] = lambda _: None,
+    ) -> None:
+        """Tell `ended` of every job that this one ends, which is by cancelling it."""
         self._engine = engine
         self._queue = queue
         self._storage = storage
+        self._ended = ended
 
-    def submit(self, spec: JobSpec, *, idempotency_key: str | None = None) -> Job:
+    def submit(
+        self, spec: JobSpec, *, idempotency_key: str | None = None, traceparent: str | None = None
+    ) -> Job:
         """Write the job and queue it; durable when it returns.
 
         The same `idempotency_key` with the same bytes, name and options gives the job made
@@ -70,9 +80,9 @@ class Jobs:
         row = {
             "id": job_id,
             "name": spec.name,
-            "source": _ref_json(spec),
+            "source": asdict(spec.source),
             "source_key": spec.source.key,
-            "options": _options_json(spec),
+            "options": asdict(spec.options),
             "status": "queued",
             "stage": "",
             "progress": 0,
@@ -81,6 +91,7 @@ class Jobs:
             "updated_at_ms": now,
             "idempotency_key": idempotency_key,
             "request_sha256": digest,
+            "traceparent": traceparent,
         }
         with db.database_errors():
             if idempotency_key and (job := self._by_idempotency_key(idempotency_key, digest)):
@@ -148,6 +159,7 @@ class Jobs:
                 )
             if done.rowcount == 0:
                 raise JobStateConflict("cancelled", self.get(job_id).status)
+            self._ended("cancelled")
             self._queue.cancel_job(job.id, job.attempt)
         return self.get(job_id)
 
@@ -276,18 +288,3 @@ class Jobs:
 def job_prefix(job_id: str) -> str:
     """Where the files of a job lie in the storage."""
     return f"jobs/{job_id}/"
-
-
-def _ref_json(spec: JobSpec) -> dict[str, object]:
-    source = spec.source
-    return {"key": source.key, "sha256": source.sha256, "size_bytes": source.size_bytes}
-
-
-def _options_json(spec: JobSpec) -> dict[str, object]:
-    wish = spec.options
-    return {
-        "model": wish.model,
-        "language": wish.language,
-        "task": wish.task,
-        "prompt": wish.prompt,
-    }

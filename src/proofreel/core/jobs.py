@@ -80,7 +80,8 @@ class Job:
     """A recording on its way through the pipeline. Times are epoch milliseconds, UTC.
 
     `progress` is 0 to 100 over the whole job; `stage` is "" until the first hop starts; `attempt`
-    counts from 1.
+    counts from 1; `traceparent` names the trace of the request that submitted it, as W3C Trace
+    Context writes it.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Job:
     finished_at_ms: int | None = None
     failure: Failure | None = None
     result: JobResult | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

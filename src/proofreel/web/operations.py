@@ -5,14 +5,17 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import cast
 
+from flask import Response as FlaskResponse
 from flask import current_app
 
 from proofreel.web.api import Answer, blueprint
 from proofreel.web.auth import open_to_all
 from proofreel.web.health import HealthChecks
 from proofreel.web.schemas import CheckAnswer, HealthAnswer, ReadyAnswer
+from proofreel.web.services import services
 
 HEALTH = "proofreel.health"
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 _INFORMS = frozenset(("workers",))  # the web half does its part without them: jobs wait
 
 bp = blueprint("operations", "Operations", prefix=None)
@@ -25,6 +28,16 @@ open_bp.abp_security = []
 def health() -> Answer:
     """200 from the moment it answers at all; asks nothing it depends on. No key needed."""
     return HealthAnswer(status="healthy", version=version("proofreel")).model_dump()
+
+
+@bp.get(
+    "/metrics",
+    summary="How does it go?",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+def metrics() -> FlaskResponse:
+    """Figures for Prometheus, in its text format."""
+    return FlaskResponse(services().metrics_page(), content_type=_PROMETHEUS)
 
 
 @open_bp.get(

@@ -10,6 +10,7 @@ from flask import Flask, Response, g, request
 from structlog import get_logger
 
 from proofreel.web.auth import is_https
+from proofreel.web.services import services
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -49,12 +50,15 @@ def _finish(response: Response) -> Response:
     if is_https():
         response.headers["Strict-Transport-Security"] = f"max-age={_ONE_YEAR_S}"
     response.headers["X-Request-Id"] = g.request_id
+    route = request.url_rule.rule if request.url_rule else None
+    seconds = time.perf_counter() - g.began_s
+    services().on_request(request.method, route, response.status_code, seconds)
     log.info(
         "request",
         method=request.method,
-        route=request.url_rule.rule if request.url_rule else None,
+        route=route,
         status=response.status_code,
-        ms=round((time.perf_counter() - g.began_s) * 1000, 1),
+        ms=round(seconds * 1000, 1),
         request_id=g.request_id,
     )
     return response

@@ -15,6 +15,7 @@ from proofreel.core.model import SpeechOptions
 from proofreel.web.health import Check
 
 EXTENSION = "proofreel"
+RequestHook = Callable[[str, str | None, int, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,9 @@ class WebServices:
     `cookie_secret` signs the page's session cookie; `public_url` None: links are built from the
     request; `models` are the model names that a request may ask for; `sample` is the recording
     behind "try the sample"; `check_options` raises InvalidInput for options that cannot work;
-    `checks` are the parts that `/health/ready` asks.
+    `checks` are the parts that `/health/ready` asks; `metrics_page` is what `/metrics` answers, in
+    Prometheus' text format; `on_request` hears method, rule (None: no rule fits), status and
+    seconds of every request.
     """
 
     jobs: Jobs
@@ -40,6 +43,8 @@ class WebServices:
     sample: Path | None
     check_options: Callable[[SpeechOptions], None]
     checks: Mapping[str, Check] = field(default_factory=dict)
+    metrics_page: Callable[[], bytes] = bytes
+    on_request: RequestHook = lambda _method, _route, _status, _seconds: None
 
 
 def services() -> WebServices:

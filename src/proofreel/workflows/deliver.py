@@ -31,9 +31,13 @@ def send_once(worker: Worker, delivery_id: str, try_number: int) -> None:
         status_code=outcome.status_code,
         delivered=outcome.delivered,
     )
+    again_s = None if outcome.permanent else next_delay_s(try_number)
     worker.ledger.record_try(
         delivery,
         DeliveryTry(at_ms=now_ms(), status_code=outcome.status_code, error=outcome.error),
         delivered=outcome.delivered,
-        next_delay_s=None if outcome.permanent else next_delay_s(try_number),
+        next_delay_s=again_s,
+    )
+    worker.tools.metrics.delivery_tried(
+        "delivered" if outcome.delivered else "failed" if again_s is None else "retry"
     )
