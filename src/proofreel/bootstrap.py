@@ -11,6 +11,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from proofreel.adapters.addresses import redact_url
 from proofreel.adapters.database import migrate, now_ms, open_engine
 from proofreel.adapters.ffmpeg import Media, find_ffmpeg
 from proofreel.adapters.ffmpeg_args import MediaLimits
@@ -134,6 +135,7 @@ def make_worker(services: Services, work_root: Path) -> Worker:
         ledger=Ledger(services.engine, services.queue, ended=services.metrics.job_ended),
         sender=_make_sender(settings),
         announce=_announcer(settings),
+        webhook_url=settings.webhook_url,
     )
 
 
@@ -158,7 +160,8 @@ def _make_sender(settings: Settings) -> WebhookSender:
 
 
 def _announcer(settings: Settings) -> Callable[[Job, JobResult | Failure], Message | None]:
-    url, base_url = settings.webhook_url, outside_url(settings)
+    url = settings.webhook_url and redact_url(settings.webhook_url)
+    base_url = outside_url(settings)
 
     def announce(job: Job, outcome: JobResult | Failure) -> Message | None:
         if url is None:

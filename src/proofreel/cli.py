@@ -15,7 +15,7 @@ import typer
 
 from proofreel.core.model import SpeechOptions
 from proofreel.errors import ProofreelError
-from proofreel.logs import configure_logging
+from proofreel.logs import announce, configure_logging, tell_end
 from proofreel.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -46,13 +46,16 @@ def main() -> None:
     try:
         app()
     except ProofreelError as error:
-        typer.echo(f"proofreel: {error}", err=True)
+        if sys.argv[1:2] in (["serve"], ["web"], ["worker"]):
+            tell_end(error)
+        else:
+            typer.echo(f"proofreel: {error}", err=True)
         sys.exit(1 if error.retryable else 2)
 
 
 def _settings(**given: Any) -> Settings:
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format, secrets=settings.secrets)
     return settings
 
 
@@ -71,7 +74,7 @@ def serve(host: Host = None, port: Port = None) -> None:
     key, made = api_key(settings)
     if made:
         typer.echo(f"API key, made now and kept in {settings.data_dir / 'api_key'}: {key}")
-    typer.echo(f"Proofreel is at http://{settings.host}:{settings.port}", err=True)
+    announce(settings.log_format, f"Proofreel is at http://{settings.host}:{settings.port}")
     run = [sys.executable, "-m", "proofreel"]
     address = ["--host", settings.host, "--port", str(settings.port)]
     commands = {"web": [*run, "web", *address], "worker": [*run, "worker"]}
@@ -80,7 +83,7 @@ def serve(host: Host = None, port: Port = None) -> None:
         status = Supervisor(commands, {SHARED_FOLDER: str(metrics)}).run()
     finally:
         shutil.rmtree(metrics, ignore_errors=True)
-    typer.echo("Stopped. What was at work goes on at the next start.", err=True)
+    announce(settings.log_format, "Stopped. What was at work goes on at the next start.")
     raise typer.Exit(status)
 
 
@@ -151,7 +154,7 @@ def transcribe(
     from proofreel.commands.transcribe import transcribe_files
 
     settings = load_settings()
-    configure_logging(settings.log_format, level=logging.ERROR)
+    configure_logging(settings.log_format, level=logging.ERROR, secrets=settings.secrets)
     options = SpeechOptions(model or settings.model, language, task.value, prompt)
     check_options(options)
     ensure_model(settings, options.model)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import AliasChoices, Field, PositiveInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proofreel.errors import Misconfigured
+
+_SECRET_PATH_CHARS = 16  # a webhook's path as long as this may be all that keeps strangers out
 
 
 class SettingsError(Misconfigured):
@@ -124,6 +127,22 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy URL of the one database that jobs, deliveries and the engine share."""
         return self.database_url or f"sqlite:///{self.data_path / 'proofreel.sqlite'}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that must never be told, the log included."""
+        found = []
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                found += [value.get_secret_value(), *value.get_secret_value().split()]
+        for url in (self.database_url, self.webhook_url):
+            parts = urlsplit(url or "")
+            found += [parts.password or "", unquote(parts.password or "")]
+            found += [value for values in parse_qs(parts.query).values() for value in values]
+        hook = urlsplit(self.webhook_url or "")
+        found += [hook.path] if len(hook.path) >= _SECRET_PATH_CHARS else []
+        return tuple(found)
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -229,7 +229,8 @@ def test_a_webhook_is_tried_again_under_its_id_and_its_signature_holds(
         assert (message["type"], message["job_id"]) == ("job.completed", job_id)
     eventually(lambda: not _pending(service), what="the note of the second try")
     [delivery] = _deliveries(service, job_id)
-    assert (delivery["id"], delivery["url"]) == (first["webhook-id"], url)
+    shown = url.removesuffix("hook") + "…"  # paths often hold a secret
+    assert (delivery["id"], delivery["url"]) == (first["webhook-id"], shown)
     assert delivery["state"] == "delivered"
     assert [tried["status_code"] for tried in delivery["tries"]] == [500, 200]
     assert json.loads(second_body)["result"]["srt_url"].endswith(".srt")

@@ -79,7 +79,7 @@ def _on_http(error: HTTPException) -> Response:
 def _on_bug(error: Exception) -> Response:
     # Formatted here: a renderer that shows the locals of each frame would show keys as well.
     trace = "".join(traceback.format_exception(error))
-    log.error("request_crashed", request_id=g.get("request_id"), exception=trace)
+    log.error("request_crashed", exception=trace)
     return _answer(500, *_SENTENCES[500])
 
 

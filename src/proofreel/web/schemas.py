@@ -191,7 +191,7 @@ class DeliveryAnswer(BaseModel):
     id: str
     job_id: str
     event: str
-    url: str
+    url: str = Field(description="Of the receiver; path and query are left out: they are secrets")
     state: Literal["pending", "delivered", "failed"]
     created_at: str = Field(json_schema_extra=_TIME)
     next_try_at: str | None = Field(json_schema_extra=_TIME)

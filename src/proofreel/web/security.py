@@ -8,6 +8,7 @@ import time
 
 from flask import Flask, Response, g, request
 from structlog import get_logger
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from proofreel.web.auth import is_https
 from proofreel.web.services import services
@@ -27,6 +28,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _ONE_YEAR_S = 365 * 24 * 3600
+_PROBES = frozenset(("/health", "/health/ready", "/metrics"))  # every few seconds, for ever
+_JOB_ID = re.compile(r"[0-9a-z]{20,40}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 log = get_logger()
@@ -36,12 +39,14 @@ def register_security(app: Flask) -> None:
     """Give every request an id and every response its headers; log each with its time."""
     app.before_request(_begin)
     app.after_request(_finish)
+    app.teardown_request(_forget)
 
 
 def _begin() -> None:
     sent = request.headers.get("X-Request-Id", "")
     g.request_id = sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)
     g.began_s = time.perf_counter()
+    bind_contextvars(request_id=g.request_id)
 
 
 def _finish(response: Response) -> Response:
@@ -53,12 +58,18 @@ def _finish(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else None
     seconds = time.perf_counter() - g.began_s
     services().on_request(request.method, route, response.status_code, seconds)
-    log.info(
+    job_id = str((request.view_args or {}).get("job_id", ""))
+    probed = route in _PROBES and response.status_code < 400
+    (log.debug if probed else log.info)(
         "request",
         method=request.method,
         route=route,
         status=response.status_code,
         ms=round(seconds * 1000, 1),
-        request_id=g.request_id,
+        **({"job_id": job_id} if _JOB_ID.fullmatch(job_id) else {}),
     )
     return response
+
+
+def _forget(_error: BaseException | None) -> None:
+    unbind_contextvars("request_id")  # the thread goes on to another request

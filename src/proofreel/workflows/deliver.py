@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import structlog
 
 from proofreel.adapters.database import now_ms
-from proofreel.adapters.webhook import next_delay_s
-from proofreel.core.jobs import DeliveryTry
+from proofreel.adapters.webhook import DeliveryOutcome, next_delay_s
+from proofreel.core.jobs import Delivery, DeliveryTry
 from proofreel.workflows.durable import Worker
 
 log = structlog.get_logger()
+
+_NO_RECEIVER = DeliveryOutcome(
+    None, "There is no receiver any more: WEBHOOK_URL is not set.", delivered=False, permanent=True
+)
 
 
 def send_once(worker: Worker, delivery_id: str, try_number: int) -> None:
@@ -24,20 +31,29 @@ def send_once(worker: Worker, delivery_id: str, try_number: int) -> None:
     delivery, payload = found
     if len(delivery.tries) + 1 != try_number:
         return
-    outcome = worker.sender.send(delivery.url, message_id=delivery.id, payload=payload)
-    log.info(
-        "webhook_sent",
-        try_number=try_number,
-        status_code=outcome.status_code,
-        delivered=outcome.delivered,
-    )
-    again_s = None if outcome.permanent else next_delay_s(try_number)
+    with structlog.contextvars.bound_contextvars(job_id=delivery.job_id):
+        outcome = _send(worker, delivery, payload)
+        again_s = None if outcome.permanent else next_delay_s(try_number)
+        result = "delivered" if outcome.delivered else "failed" if again_s is None else "retry"
+        (log.info if outcome.delivered else log.warning)(
+            "webhook_tried",
+            outcome=result,
+            try_number=try_number,
+            status_code=outcome.status_code,
+            reason=outcome.error,
+            again_in_s=again_s if result == "retry" else None,
+        )
     worker.ledger.record_try(
         delivery,
         DeliveryTry(at_ms=now_ms(), status_code=outcome.status_code, error=outcome.error),
         delivered=outcome.delivered,
         next_delay_s=again_s,
     )
-    worker.tools.metrics.delivery_tried(
-        "delivered" if outcome.delivered else "failed" if again_s is None else "retry"
-    )
+    worker.tools.metrics.delivery_tried(result)
+
+
+def _send(worker: Worker, delivery: Delivery, payload: Mapping[str, Any]) -> DeliveryOutcome:
+    """Send to the address of the settings: the database has only what may be shown of it."""
+    if worker.webhook_url is None:
+        return _NO_RECEIVER
+    return worker.sender.send(worker.webhook_url, message_id=delivery.id, payload=payload)

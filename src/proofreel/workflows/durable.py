@@ -32,12 +32,15 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """What the workflows of this process work with. `announce` makes a job's webhook message."""
+    """What the workflows of this process work with. `announce` makes a job's webhook message,
+    which goes to `webhook_url`.
+    """
 
     tools: Toolbox
     ledger: Ledger
     sender: WebhookSender
     announce: Callable[[Job, JobResult | Failure], Message | None]
+    webhook_url: str | None
     active: set[str] = field(default_factory=set)  # workflow ids being run right now
 
 
@@ -47,12 +50,15 @@ class DurableSteps:
     def __init__(self, worker: Worker, job_id: str, attempt: int) -> None:
         self._worker, self._job_id, self._attempt = worker, job_id, attempt
         self._scaling: Any = None
+        self.stage = ""  # the hop that was begun last
 
     def run(self, stage: str, result: type[T], hop: Callable[[Workbench], T]) -> T:
         kind = TypeAdapter(result)
+        self.stage = stage
 
         def step() -> Any:
-            return kind.dump_python(self._perform(stage, hop), mode="json")
+            with structlog.contextvars.bound_contextvars(stage=stage):
+                return kind.dump_python(self._perform(stage, hop), mode="json")
 
         return kind.validate_python(DBOS.run_step({"name": stage}, step))
 
@@ -90,7 +96,8 @@ class DurableSteps:
             job = ledger.start(self._job_id, self._attempt, stage, percent)
         spec = JobSpec(source=job.source, name=job.name, options=job.options)
         monitor = _StageMonitor(ledger, self._job_id, self._attempt, stage)
-        for attempt in range(1, _TRIES + 1):
+        for try_number in range(1, _TRIES + 1):
+            began_s = time.monotonic()
             try:
                 with workbench(tools, spec, job_prefix(job.id), stage, monitor) as bench:
                     result = hop(bench)
@@ -99,13 +106,21 @@ class DurableSteps:
                     ledger.complete(self._job_id, self._attempt, result, message)
                 return result
             except ProofreelError as error:
-                log.warning("hop_failed", stage=stage, code=error.code, detail=error.detail)
-                if not error.retryable or attempt == _TRIES:
+                again = error.retryable and try_number < _TRIES
+                if not isinstance(error, JobCancelled):
+                    log.warning(
+                        "hop_failed",
+                        **_told(error),
+                        seconds=round(time.monotonic() - began_s, 2),
+                        try_number=try_number,
+                        again=again,
+                    )
+                if not again:
                     raise
             except Exception:
-                log.exception("hop_crashed", stage=stage)
+                log.exception("hop_crashed", seconds=round(time.monotonic() - began_s, 2))
                 raise
-            monitor.wait(2.0**attempt)
+            monitor.wait(2.0**try_number)
         raise AssertionError("unreachable")
 
 
@@ -158,6 +173,30 @@ def end_badly(worker: Worker, job_id: str, attempt: int, failure: Failure) -> bo
     except JobCancelled:
         return False
     return True
+
+
+def log_failure(error: Exception, failure: Failure, *, stage: str, began_s: float) -> None:
+    """Say in one line what somebody who looks for the cause must know.
+
+    `detail` is missing only from a hop that failed before a restart: its `hop_failed` has it.
+    """
+    log.error(
+        "job_failed",
+        stage=stage,
+        code=failure.code,
+        reason=failure.message,
+        detail=_told(error)["detail"],
+        seconds=round(time.monotonic() - began_s, 2),
+        retryable=failure.retryable,
+    )
+
+
+def _told(error: Exception) -> dict[str, str]:
+    if isinstance(error, ProofreelError):
+        return {"code": error.code, "reason": str(error), "detail": error.detail}
+    if isinstance(error, PortableWorkflowError):
+        return {"code": str(error.code), "reason": error.message, "detail": ""}
+    return {"code": "internal_error", "reason": "", "detail": f"{type(error).__name__}: {error}"}
 
 
 def failure_of(error: Exception) -> Failure | None:

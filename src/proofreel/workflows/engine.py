@@ -6,6 +6,7 @@ off (a peer would cancel a late orphan): the limits are on the child processes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,7 +29,13 @@ from proofreel.core.jobs import TERMINAL, Failure
 from proofreel.errors import ProofreelError
 from proofreel.workflows import hops
 from proofreel.workflows.deliver import send_once
-from proofreel.workflows.durable import DurableSteps, Worker, end_badly, failure_of
+from proofreel.workflows.durable import (
+    DurableSteps,
+    Worker,
+    end_badly,
+    failure_of,
+    log_failure,
+)
 from proofreel.workflows.pipeline import run_job
 from proofreel.workflows.results import Probed, Scaled
 
@@ -61,6 +68,7 @@ def launch(worker: Worker, *, database_url: str, executor_id: str, jobs_at_once:
     DBOS.register_queue(PIPELINE, worker_concurrency=jobs_at_once, polling_interval_sec=_POLL_S)
     DBOS.register_queue(SCALE, worker_concurrency=1, polling_interval_sec=_POLL_S)
     DBOS.register_queue(WEBHOOKS, worker_concurrency=20, polling_interval_sec=_POLL_S)
+    log.info("worker_started", executor_id=executor_id, jobs_at_once=jobs_at_once)
 
 
 def _this_worker() -> Worker:
@@ -72,15 +80,19 @@ def _this_worker() -> Worker:
 @DBOS.workflow(name=PIPELINE, max_recovery_attempts=_RECOVERIES)
 def _pipeline(job_id: str, attempt: int) -> None:
     with _at_work(job_id=job_id, attempt=attempt) as worker:
+        steps, began_s = DurableSteps(worker, job_id, attempt), time.monotonic()
         try:
-            run_job(DurableSteps(worker, job_id, attempt))
+            result = run_job(steps)
         except Exception as error:
             failure = failure_of(error)
             if failure is None:
-                log.info("job_stopped")
+                log.info("job_stopped", stage=steps.stage)
             else:
-                log.warning("job_failed", code=failure.code, reason=failure.message)
+                log_failure(error, failure, stage=steps.stage, began_s=began_s)
                 DBOS.run_step(_stubborn("fail"), _fail, job_id, attempt, failure)
+        else:
+            seconds = round(time.monotonic() - began_s, 2)
+            log.info("job_completed", seconds=seconds, audio_s=result.duration_ms / 1000)
         finally:
             _tidy(worker, job_id)
 
