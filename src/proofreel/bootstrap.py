@@ -27,6 +27,7 @@ from proofreel.adapters.webhook import WebhookSecretInvalid, WebhookSender, webh
 from proofreel.adapters.whisper import SpeechEngine
 from proofreel.core.job_fields import result_fields
 from proofreel.core.jobs import Failure, Job, JobResult
+from proofreel.core.spans import NoTracer, Tracer
 from proofreel.errors import Misconfigured
 from proofreel.settings import Settings, SettingsError
 from proofreel.workflows.durable import Worker
@@ -127,7 +128,7 @@ def make_toolbox(
     )
 
 
-def make_worker(services: Services, work_root: Path) -> Worker:
+def make_worker(services: Services, work_root: Path, tracer: Tracer | None = None) -> Worker:
     """Put together all that a worker needs. Raises Misconfigured."""
     settings = services.settings
     return Worker(
@@ -136,6 +137,7 @@ def make_worker(services: Services, work_root: Path) -> Worker:
         sender=_make_sender(settings),
         announce=_announcer(settings),
         webhook_url=settings.webhook_url,
+        tracer=tracer or NoTracer(),
     )
 
 

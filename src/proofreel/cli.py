@@ -104,6 +104,7 @@ def web(host: Host = None, port: Port = None) -> None:
 def worker() -> None:
     """Run only the working half: takes jobs from the queue."""
     from proofreel.adapters.metrics import SHARED_FOLDER, open_metrics
+    from proofreel.adapters.tracing import open_tracer
     from proofreel.bootstrap import make_services, make_worker
     from proofreel.processes import claim_worker_slot, die_with_parent, fresh_scratch
     from proofreel.workflows.engine import launch
@@ -115,13 +116,23 @@ def worker() -> None:
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     die_with_parent()
     settings = _settings()
+    tracer = open_tracer("proofreel-worker")
+
+    def stop(*_: object) -> None:
+        tracer.close()
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     metrics = open_metrics()
     if settings.metrics_port and SHARED_FOLDER not in os.environ:
         metrics.offer(settings.metrics_host, settings.metrics_port)
     services = make_services(settings, metrics)
     executor_id, _lock = claim_worker_slot(settings.data_path / "workers")
     this = make_worker(
-        services, fresh_scratch(settings.data_path / "work" / executor_id.rpartition("-")[2])
+        services,
+        fresh_scratch(settings.data_path / "work" / executor_id.rpartition("-")[2]),
+        tracer,
     )
     housekeeper = Housekeeper(
         this, services.jobs, executor_id, settings.retention_days, give_up=lambda: os._exit(1)

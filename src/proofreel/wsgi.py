@@ -14,6 +14,7 @@ from gunicorn.glogging import Logger as GunicornLogger
 from proofreel.adapters.census import take_census
 from proofreel.adapters.metrics import open_metrics
 from proofreel.adapters.speech_options import check_options
+from proofreel.adapters.tracing import open_tracer
 from proofreel.bootstrap import api_key, cookie_secret, make_models, make_services, sample_recording
 from proofreel.logs import keep_secret, tell_end
 from proofreel.readiness import checks as readiness_checks
@@ -44,6 +45,7 @@ def make_app(settings: Settings | None = None) -> Flask:
             sample=sample_recording(),
             check_options=check_options,
             metrics_page=metrics.page,
+            tracer=open_tracer("proofreel-web"),
             on_request=metrics.request_answered,
             checks=readiness_checks(
                 services.jobs,

@@ -79,6 +79,13 @@ class Ledger:
             found: JobStatus | None = connection.execute(query).scalar_one_or_none()
         return found
 
+    def traceparent(self, job_id: str) -> str | None:
+        """Return the trace of the request that submitted the job, None if there is none."""
+        query = sa.select(db.jobs.c.traceparent).where(db.jobs.c.id == job_id)
+        with db.database_errors(), self._engine.connect() as connection:
+            found: str | None = connection.execute(query).scalar_one_or_none()
+        return found
+
     def complete(
         self, job_id: str, attempt: int, result: JobResult, message: Message | None
     ) -> None:

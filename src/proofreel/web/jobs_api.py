@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from flask import request, url_for
+from flask import g, request, url_for
 from structlog import get_logger
 
 from proofreel.core.jobs import Job
@@ -121,7 +121,10 @@ def submit_stored(ref: ArtifactRef, options: SpeechOptions, idempotency_key: str
 
 def submit(spec: JobSpec, idempotency_key: str | None = None) -> Job:
     """Queue the job, and say in the log which request it came with."""
-    job = services().jobs.submit(spec, idempotency_key=idempotency_key)
+    job = services().jobs.submit(
+        spec, idempotency_key=idempotency_key, traceparent=g.span.traceparent
+    )
+    g.span.note({"proofreel.job_id": job.id})
     log.info("job_submitted", job_id=job.id, attempt=job.attempt, size_bytes=spec.source.size_bytes)
     return job
 

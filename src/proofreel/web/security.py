@@ -10,6 +10,7 @@ from flask import Flask, Response, g, request
 from structlog import get_logger
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
+from proofreel.core.spans import log_context
 from proofreel.web.auth import is_https
 from proofreel.web.services import services
 
@@ -47,6 +48,10 @@ def _begin() -> None:
     g.request_id = sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)
     g.began_s = time.perf_counter()
     bind_contextvars(request_id=g.request_id)
+    if _route() not in _PROBES:
+        parent = request.headers.get("traceparent")
+        g.span = services().tracer.begin(request.method, kind="server", parent=parent)
+        bind_contextvars(**log_context(g.span))
 
 
 def _finish(response: Response) -> Response:
@@ -55,9 +60,21 @@ def _finish(response: Response) -> Response:
     if is_https():
         response.headers["Strict-Transport-Security"] = f"max-age={_ONE_YEAR_S}"
     response.headers["X-Request-Id"] = g.request_id
-    route = request.url_rule.rule if request.url_rule else None
+    route = _route()
     seconds = time.perf_counter() - g.began_s
     services().on_request(request.method, route, response.status_code, seconds)
+    if "span" in g:
+        g.span.name(f"{request.method} {route or 'none'}")
+        g.span.note(
+            {
+                "http.request.method": request.method,
+                "http.route": route or "none",
+                "http.response.status_code": response.status_code,
+                "proofreel.request_id": g.request_id,
+            }
+        )
+        if response.status_code >= 500:
+            g.span.fail(str(response.status_code))
     job_id = str((request.view_args or {}).get("job_id", ""))
     probed = route in _PROBES and response.status_code < 400
     (log.debug if probed else log.info)(
@@ -71,5 +88,11 @@ def _finish(response: Response) -> Response:
     return response
 
 
+def _route() -> str | None:
+    return request.url_rule.rule if request.url_rule else None
+
+
 def _forget(_error: BaseException | None) -> None:
-    unbind_contextvars("request_id")  # the thread goes on to another request
+    if "span" in g:
+        g.span.end()
+    unbind_contextvars("request_id", "trace_id")  # the thread goes on to another request

@@ -12,6 +12,7 @@ from flask import current_app
 from proofreel.adapters.jobs import Jobs
 from proofreel.adapters.storage import Storage
 from proofreel.core.model import SpeechOptions
+from proofreel.core.spans import NoTracer, Tracer
 from proofreel.web.health import Check
 
 EXTENSION = "proofreel"
@@ -27,8 +28,8 @@ class WebServices:
     request; `models` are the model names that a request may ask for; `sample` is the recording
     behind "try the sample"; `check_options` raises InvalidInput for options that cannot work;
     `checks` are the parts that `/health/ready` asks; `metrics_page` is what `/metrics` answers, in
-    Prometheus' text format; `on_request` hears method, rule (None: no rule fits), status and
-    seconds of every request.
+    Prometheus' text format; `tracer` gets a span per request; `on_request` hears method, rule
+    (None: no rule fits), status and seconds of every request.
     """
 
     jobs: Jobs
@@ -44,6 +45,7 @@ class WebServices:
     check_options: Callable[[SpeechOptions], None]
     checks: Mapping[str, Check] = field(default_factory=dict)
     metrics_page: Callable[[], bytes] = bytes
+    tracer: Tracer = field(default_factory=NoTracer)
     on_request: RequestHook = lambda _method, _route, _status, _seconds: None
 
 

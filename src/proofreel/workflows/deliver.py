@@ -10,6 +10,7 @@ import structlog
 from proofreel.adapters.database import now_ms
 from proofreel.adapters.webhook import DeliveryOutcome, next_delay_s
 from proofreel.core.jobs import Delivery, DeliveryTry
+from proofreel.core.spans import Attribute
 from proofreel.workflows.durable import Worker
 
 log = structlog.get_logger()
@@ -31,10 +32,22 @@ def send_once(worker: Worker, delivery_id: str, try_number: int) -> None:
     delivery, payload = found
     if len(delivery.tries) + 1 != try_number:
         return
-    with structlog.contextvars.bound_contextvars(job_id=delivery.job_id):
+    about: dict[str, Attribute] = {
+        "proofreel.job_id": delivery.job_id,
+        "proofreel.try_number": try_number,
+    }
+    parent = worker.traceparent(delivery.job_id)
+    with (
+        structlog.contextvars.bound_contextvars(job_id=delivery.job_id),
+        worker.tracer.span("webhook", about, kind="client", parent=parent) as span,
+    ):
         outcome = _send(worker, delivery, payload)
         again_s = None if outcome.permanent else next_delay_s(try_number)
         result = "delivered" if outcome.delivered else "failed" if again_s is None else "retry"
+        if outcome.status_code is not None:
+            span.note({"http.response.status_code": outcome.status_code})
+        if not outcome.delivered:
+            span.fail(f"webhook_{result}")
         (log.info if outcome.delivered else log.warning)(
             "webhook_tried",
             outcome=result,

@@ -19,6 +19,7 @@ from proofreel.adapters.queue import APPLICATION_VERSION, SCALE, workflow_id
 from proofreel.adapters.webhook import WebhookSender
 from proofreel.core.jobs import Failure, Job, JobResult, overall_percent
 from proofreel.core.model import JobSpec
+from proofreel.core.spans import Attribute, NoTracer, Tracer
 from proofreel.errors import JobCancelled, ProofreelError
 from proofreel.workflows.results import Probed, Scaled
 from proofreel.workflows.steps import Toolbox, Workbench, workbench
@@ -41,7 +42,17 @@ class Worker:
     sender: WebhookSender
     announce: Callable[[Job, JobResult | Failure], Message | None]
     webhook_url: str | None
+    tracer: Tracer = field(default_factory=NoTracer)
     active: set[str] = field(default_factory=set)  # workflow ids being run right now
+
+    def traceparent(self, job_id: str) -> str | None:
+        """Return where the job's spans belong; a silent database only cuts the trace in two."""
+        if isinstance(self.tracer, NoTracer):
+            return None
+        try:
+            return self.ledger.traceparent(job_id)
+        except DatabaseUnavailable:
+            return None
 
 
 class DurableSteps:
@@ -51,13 +62,22 @@ class DurableSteps:
         self._worker, self._job_id, self._attempt = worker, job_id, attempt
         self._scaling: Any = None
         self.stage = ""  # the hop that was begun last
+        self.parent: str | None = None  # of the hops' spans; None: the span around
 
     def run(self, stage: str, result: type[T], hop: Callable[[Workbench], T]) -> T:
         kind = TypeAdapter(result)
         self.stage = stage
 
         def step() -> Any:
-            with structlog.contextvars.bound_contextvars(stage=stage):
+            about: dict[str, Attribute] = {
+                "proofreel.job_id": self._job_id,
+                "proofreel.attempt": self._attempt,
+                "proofreel.stage": stage,
+            }
+            with (
+                structlog.contextvars.bound_contextvars(stage=stage),
+                self._worker.tracer.span(stage, about, parent=self.parent),
+            ):
                 return kind.dump_python(self._perform(stage, hop), mode="json")
 
         return kind.validate_python(DBOS.run_step({"name": stage}, step))

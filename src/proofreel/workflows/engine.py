@@ -26,6 +26,7 @@ from proofreel.adapters.queue import (
     job_serializer,
 )
 from proofreel.core.jobs import TERMINAL, Failure
+from proofreel.core.spans import Attribute, Span, log_context
 from proofreel.errors import ProofreelError
 from proofreel.workflows import hops
 from proofreel.workflows.deliver import send_once
@@ -79,7 +80,10 @@ def _this_worker() -> Worker:
 
 @DBOS.workflow(name=PIPELINE, max_recovery_attempts=_RECOVERIES)
 def _pipeline(job_id: str, attempt: int) -> None:
-    with _at_work(job_id=job_id, attempt=attempt) as worker:
+    with (
+        _at_work(job_id=job_id, attempt=attempt) as worker,
+        _traced(worker, job_id, attempt) as span,
+    ):
         steps, began_s = DurableSteps(worker, job_id, attempt), time.monotonic()
         try:
             result = run_job(steps)
@@ -89,6 +93,7 @@ def _pipeline(job_id: str, attempt: int) -> None:
                 log.info("job_stopped", stage=steps.stage)
             else:
                 log_failure(error, failure, stage=steps.stage, began_s=began_s)
+                span.fail(failure.code)
                 DBOS.run_step(_stubborn("fail"), _fail, job_id, attempt, failure)
         else:
             seconds = round(time.monotonic() - began_s, 2)
@@ -102,8 +107,20 @@ def _scale(job_id: str, attempt: int, probed: dict[str, Any]) -> Any:
     with _at_work(job_id=job_id, attempt=attempt) as worker:
         plan = TypeAdapter(Probed).validate_python(probed)
         steps = DurableSteps(worker, job_id, attempt)
+        steps.parent = worker.traceparent(job_id)
         scaled = steps.run("scale", Scaled, lambda bench: hops.scale(bench, plan))
         return TypeAdapter(Scaled).dump_python(scaled, mode="json")
+
+
+@contextmanager
+def _traced(worker: Worker, job_id: str, attempt: int) -> Iterator[Span]:
+    about: dict[str, Attribute] = {"proofreel.job_id": job_id, "proofreel.attempt": attempt}
+    parent = worker.traceparent(job_id)
+    with (
+        worker.tracer.span("job", about, kind="consumer", parent=parent) as span,
+        structlog.contextvars.bound_contextvars(**log_context(span)),
+    ):
+        yield span
 
 
 @contextmanager
