@@ -101,6 +101,7 @@ def make_toolbox(
 ) -> Toolbox:
     """Find FFmpeg and prepare the recogniser; the model is loaded by the first job."""
     metrics = metrics or Metrics()
+    metrics.expect_model(Path(settings.model).name)
     return Toolbox(
         storage=storage,
         media=Media(

@@ -155,6 +155,10 @@ class Metrics:
         for outcome in DELIVERY_OUTCOMES:
             self._deliveries.labels(outcome)
 
+    def expect_model(self, model: str) -> None:
+        """Count this model's loads from 0 on, so that the first is seen as an increase."""
+        self._loads.labels(model)
+
     def stage_finished(self, stage: str, seconds: float) -> None:
         self._stage_s.labels(stage).observe(seconds)
 
