@@ -135,11 +135,13 @@ class Settings(BaseSettings):
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, SecretStr):
-                found += [value.get_secret_value(), *value.get_secret_value().split()]
+                secret = value.get_secret_value()
+                parts = secret.split() if secret.startswith("whsec_") else [secret]
+                found += [*parts, *(part.removeprefix("whsec_") for part in parts)]
         for url in (self.database_url, self.webhook_url):
-            parts = urlsplit(url or "")
-            found += [parts.password or "", unquote(parts.password or "")]
-            found += [value for values in parse_qs(parts.query).values() for value in values]
+            address = urlsplit(url or "")
+            found += [address.password or "", unquote(address.password or "")]
+            found += [value for values in parse_qs(address.query).values() for value in values]
         hook = urlsplit(self.webhook_url or "")
         found += [hook.path] if len(hook.path) >= _SECRET_PATH_CHARS else []
         return tuple(found)

@@ -23,6 +23,8 @@ from tests.workflows.service import free_port
 COUNT = """
 import sys
 from proofreel.adapters.metrics import open_metrics
+from proofreel.logs import configure_logging
+configure_logging("json")
 metrics = open_metrics()
 metrics.job_ended("completed")
 metrics.stage_finished("probe", 0.2)
@@ -189,6 +191,25 @@ def test_processes_share_a_folder_and_restarts_neither_lose_nor_pile_up(tmp_path
     assert sorted(path.name for path in folder.iterdir()) == files, "a restart takes a free slot"
     if shutil.which("promtool"):
         subprocess.run(["promtool", "check", "metrics"], input=third, check=True)
+
+
+def test_a_full_disk_neither_ends_a_process_nor_hides_its_own_figures(tmp_path: Path) -> None:
+    blocked = tmp_path / "metrics"
+    blocked.write_text("no folder")
+    process, page = _counting(blocked)
+    process.communicate()
+
+    assert process.returncode == 0
+    assert value(page, "proofreel_jobs_finished_total", status="completed") == 1
+
+
+def test_the_shared_files_have_all_the_room_they_need_from_the_start(tmp_path: Path) -> None:
+    process, _ = _counting(tmp_path / "metrics")
+    process.communicate()
+
+    for file in (tmp_path / "metrics").glob("*.db"):
+        about = file.stat()
+        assert about.st_blocks * 512 >= about.st_size == 1024 * 1024, file.name
 
 
 def test_a_worker_by_itself_offers_its_figures_over_http() -> None:

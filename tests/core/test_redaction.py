@@ -57,7 +57,9 @@ def test_a_known_secret_is_taken_out_in_every_spelling(written: str) -> None:
         ("to https://token@hook.example/", "to https://[redacted]@hook.example/"),
         ("Authorization: Bearer abc-DEF_123456", "Authorization: Bearer [redacted]"),
         ("http://127.0.0.1:8000/v1/jobs mail me@example.org", None),
-        ("the bearer of news", None),
+        ("{'authorization': 'Basic dXNlcjpw'}", "{'authorization': 'Basic [redacted]'}"),
+        ("sent Bearer abcdefghijklmnop.q", "sent Bearer [redacted]"),
+        ("the bearer of news, a basic configuration", None),
     ],
 )
 def test_what_looks_like_a_secret_is_taken_out_and_the_rest_stays(

@@ -16,7 +16,8 @@ _PATTERNS = (
         r"(?i)([?&;](?:amp;)?(?:X-Amz-(?:Signature|Credential|Security-Token)|Signature|"
         r"AWSAccessKeyId)=)[^&;\s\"'<>\\]+"
     ),
-    re.compile(r"(?i)(\b(?:bearer|basic) )[\w+/=.~-]{8,}"),
+    re.compile(r"(?i)(\bauthorization[\"']?[:=]\s*[\"']?(?:basic |bearer )?)[^\s\"']+"),
+    re.compile(r"(?i)(\bbearer )[\w+/=.~-]{16,}"),
     re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@\"'<>]+(?=@)"),  # user:password@
 )
 
