@@ -118,3 +118,20 @@ def test_a_value_of_the_command_line_wins_over_the_environment(
 def test_secrets_are_not_shown_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     _set(monkeypatch, {"API_KEY": "geheim-1", "PROOFREEL_WEBHOOK_SECRET": "geheim-2"})
     assert "geheim" not in repr(load_settings()) + str(load_settings())
+
+
+def test_every_secret_of_the_settings_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "the key, as a whole")
+    monkeypatch.setenv("PROOFREEL_WEBHOOK_SECRET", "whsec_b2xk whsec_bmV3")
+    monkeypatch.setenv(
+        "WEBHOOK_URL", "https://me:hook%20word@hook.example/a-long-secret-path?t=tok"
+    )
+    monkeypatch.setenv(
+        "PROOFREEL_DATABASE_URL", "postgresql://u:db-word@db.example/p?sslpassword=k"
+    )
+    found = set(load_settings().secrets) - {""}
+
+    assert found == {
+        *("the key, as a whole", "whsec_b2xk", "whsec_bmV3", "b2xk", "bmV3"),
+        *("hook%20word", "hook word", "/a-long-secret-path", "tok", "db-word", "k"),
+    }

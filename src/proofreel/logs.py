@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Literal
+from urllib.parse import unquote
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
@@ -43,7 +44,8 @@ def configure_logging(
     _redactor.add(secrets)
     _redactor.add(os.environ.get(name, "") for name in _SECRET_VARIABLES)
     lists = ",".join(os.environ.get(name, "") for name in _SECRET_LISTS)
-    _redactor.add(each.partition("=")[2].strip() for each in lists.split(","))
+    values = [each.partition("=")[2].strip() for each in lists.split(",")]
+    _redactor.add([*values, *map(unquote, values)])
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from proofreel import readiness
 from proofreel.adapters.metrics import CONTENT_TYPE, Metrics
@@ -133,13 +134,16 @@ def test_many_questions_ask_the_parts_once() -> None:
         raise StorageUnavailable("store a file", "it is a test")
 
     checks = HealthChecks({"storage": check}, clock=lambda: now[0])
-    answers = [checks.ask() for _ in range(5)]
-    now[0] = 2.5
-    checks.ask()
+    with capture_logs() as logged:
+        answers = [checks.ask() for _ in range(5)]
+        now[0] = 2.5
+        checks.ask()
 
     assert asked == [0.0, 2.5]
     sentence = "The file storage could not store a file. Try again later."
     assert answers[0]["storage"] == Finding("failed", sentence)
+    changes = [line for line in logged if line["event"] == "check_changed"]
+    assert [(line["check"], line["detail"]) for line in changes] == [("storage", "it is a test")]
 
 
 def test_a_part_that_hangs_is_told_in_time_and_not_asked_twice_at_once() -> None:

@@ -35,6 +35,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 DELIVERY_OUTCOMES = ("delivered", "retry", "failed")
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _NOWHERE = "none"
+_TURN_S = 5.0
 _SLOT_BYTES = 1024 * 1024  # of each kind; all series of ours take a fifth of it
 _STAGE_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 _FACTORS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 4)
@@ -228,13 +229,20 @@ class _BuildInfo(Collector):
 class _JobCollector(Collector):
     def __init__(self, take: Callable[[], Census]) -> None:
         self._take = take
+        self._turn = threading.Lock()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
+        # The other figures are there whatever happens, and an alert sees the gap.
+        if not self._turn.acquire(timeout=_TURN_S):  # a database that hangs holds one thread only
+            log.warning("jobs_not_counted", code="busy", detail="still being counted")
+            return
         try:
             census = self._take()
-        except ProofreelError as error:  # the other figures are there, and an alert sees the gap
+        except ProofreelError as error:
             log.warning("jobs_not_counted", code=error.code, detail=error.detail)
             return
+        finally:
+            self._turn.release()
         jobs = GaugeMetricFamily(
             "proofreel_jobs",
             "Jobs in the database by status and, while at work, by stage.",

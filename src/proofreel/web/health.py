@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from structlog import get_logger
@@ -27,6 +27,7 @@ class Finding:
 
     status: Literal["ok", "failed"]
     message: str
+    detail: str = field(default="", compare=False)  # for the log alone
 
 
 class _Part:
@@ -54,7 +55,7 @@ class _Part:
         try:
             self._found = Finding("ok", self._check())
         except ProofreelError as error:
-            self._found = Finding("failed", str(error))
+            self._found = Finding("failed", str(error), error.detail)
         except Exception:
             log.exception("check_crashed", check=self._name)
             self._found = Finding("failed", "It could not be looked at; see the log.")
@@ -96,4 +97,5 @@ class HealthChecks:
             was = before.get(name, Finding("ok", "")).status
             if found.status != was:  # the log tells changes, not every probe
                 say = log.warning if found.status == "failed" else log.info
-                say("check_changed", check=name, status=found.status, reason=found.message)
+                told = {"status": found.status, "reason": found.message, "detail": found.detail}
+                say("check_changed", check=name, **told)
