@@ -14,7 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from proofreel.adapters.s3.client import S3Settings
 from tests.model_fixtures import model_store, models_root
+from tests.s3.bucket import environment_of, fresh_bucket
 from tests.speech_samples import speak, write_wav
 from tests.workflows.recordings import SENTENCE
 from tests.workflows.service import Service, environment, eventually, run_cli, running
@@ -104,15 +106,19 @@ def test_a_start_that_fails_is_told_as_json_too_and_without_the_password(
 
 
 @pytest.fixture(scope="module")
-def canaries() -> dict[str, str]:
-    """A secret for every setting that takes one."""
+def bucket() -> S3Settings:
+    return fresh_bucket()
+
+
+@pytest.fixture(scope="module")
+def canaries(bucket: S3Settings) -> dict[str, str]:
+    """A secret for every setting that takes one; those of the bucket are the real ones."""
     signing = [base64.b64encode(f"canary-{n}-of-the-webhook".encode()).decode() for n in (1, 2)]
     return {
         "API_KEY": "canary-api-key",
         "PROOFREEL_WEBHOOK_SECRET": f"whsec_{signing[0]} whsec_{signing[1]}",
         "WEBHOOK_URL": "http://127.0.0.1:9/canary-path-of-hook?token=canary-query",
-        "S3_ACCESS_KEY": "canary-access-key",
-        "S3_SECRET_KEY": "canary-secret-key",
+        **environment_of(bucket),
         "AWS_SESSION_TOKEN": "canary-session-token",
         "OTEL_EXPORTER_OTLP_HEADERS": "authorization=canary-otlp",
         "signing 1": signing[0],
@@ -174,9 +180,14 @@ def test_no_secret_is_in_the_log_or_in_the_database(told: Told, canaries: dict[s
     assert len(lines) > 40
     assert "canary" not in text
     assert b"canary" not in stored
-    for secret in canaries.values():
+    secrets = [
+        value for name, value in canaries.items() if name not in ("S3_BUCKET", "S3_ENDPOINT")
+    ]
+    assert len(secrets) >= 9
+    for secret in secrets:
         assert secret not in text
         assert secret.encode() not in stored
+    assert b"X-Amz-Signature" not in stored
 
 
 def test_a_submit_ties_the_request_to_the_job(told: Told) -> None:
@@ -192,6 +203,17 @@ def test_a_submit_ties_the_request_to_the_job(told: Told) -> None:
     for line in submitted.values():
         assert requests[line["request_id"]]["status"] == 202
     assert jobs["request id"] in {line["request_id"] for line in submitted.values()}
+
+
+def test_wrong_keys_of_the_bucket_are_not_told(tmp_path: Path, bucket: S3Settings) -> None:
+    wrong = {"S3_ACCESS_KEY": "canary-access-key", "S3_SECRET_KEY": "canary-secret-key"}
+    for command in ("serve", "worker"):
+        env = environment(tmp_path, **{**environment_of(bucket), **wrong})
+        ended = run_cli(env, command, timeout_s=60)
+        [line] = parsed(ended.stderr)
+        assert (ended.returncode, line["event"]) == (2, "cannot_start")
+        assert "S3_ACCESS_KEY" in line["reason"]
+        assert "canary" not in ended.stderr + ended.stdout
 
 
 @pytest.mark.parametrize(

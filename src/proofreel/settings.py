@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import AliasChoices, Field, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proofreel.errors import Misconfigured
@@ -27,9 +35,9 @@ class SettingsError(Misconfigured):
         return "The settings cannot be used. " + " ".join(self.problems)
 
 
-def _fixed(name: str) -> AliasChoices:
-    """A name that users' deployments already set, without our prefix."""
-    return AliasChoices(name)
+def _fixed(*names: str) -> AliasChoices:
+    """Names that users' deployments already set, without our prefix."""
+    return AliasChoices(*names)
 
 
 class Settings(BaseSettings):
@@ -50,6 +58,18 @@ class Settings(BaseSettings):
     webhook_url: str | None = Field(None, validation_alias=_fixed("WEBHOOK_URL"))
     max_file_size: PositiveInt = Field(26_214_400, validation_alias=_fixed("MAX_FILE_SIZE"))
     ffmpeg_binary: str | None = Field(None, validation_alias=_fixed("FFMPEG_BINARY"))
+
+    # The bucket. Set: recordings and results lie there instead of in data_dir
+    s3_bucket: str | None = Field(None, validation_alias=_fixed("S3_BUCKET"))
+    s3_endpoint: str | None = Field(None, validation_alias=_fixed("S3_ENDPOINT"))  # unset: AWS
+    s3_access_key: SecretStr | None = Field(None, validation_alias=_fixed("S3_ACCESS_KEY"))
+    s3_secret_key: SecretStr | None = Field(None, validation_alias=_fixed("S3_SECRET_KEY"))
+    s3_region: str | None = Field(None, validation_alias=_fixed("AWS_REGION", "AWS_DEFAULT_REGION"))
+    s3_addressing: Literal["auto", "path", "virtual"] = "auto"
+    s3_links: Literal["presigned", "public", "service"] = "presigned"
+    s3_link_ttl_s: int = Field(900, ge=1, le=7 * 24 * 3600)  # the protocol allows a week
+    s3_public_endpoint: str | None = None  # unset: clients reach the bucket as we do
+    s3_public_url: str | None = None  # unset: public links are made of endpoint and bucket
 
     # Where state lives: one folder holds all of it
     data_dir: Path = Path("data")
@@ -90,7 +110,9 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None  # unset: messages are not signed
     webhook_allow_private: bool = False
 
-    @field_validator("webhook_url", "public_url")
+    @field_validator(
+        "webhook_url", "public_url", "s3_endpoint", "s3_public_endpoint", "s3_public_url"
+    )
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
         if value and not value.startswith(("http://", "https://")):
@@ -115,6 +137,15 @@ class Settings(BaseSettings):
             raise ValueError("must be plain ASCII without spaces around it")
         return value if key else None
 
+    @model_validator(mode="after")
+    def _whole_bucket(self) -> Self:
+        keys = (self.s3_access_key, self.s3_secret_key)
+        if any(keys) and not all(keys):
+            raise ValueError("S3_ACCESS_KEY and S3_SECRET_KEY belong together: set both or none")
+        if not self.s3_bucket and (self.s3_endpoint or any(keys)):
+            raise ValueError("S3_BUCKET must name the bucket that the other S3_ variables are for")
+        return self
+
     @property
     def models_path(self) -> Path:
         return (self.models_dir or self.data_dir / "models").expanduser().absolute()
@@ -138,10 +169,10 @@ class Settings(BaseSettings):
                 secret = value.get_secret_value()
                 parts = secret.split() if secret.startswith("whsec_") else [secret]
                 found += [*parts, *(part.removeprefix("whsec_") for part in parts)]
-        for url in (self.database_url, self.webhook_url):
-            address = urlsplit(url or "")
-            found += [address.password or "", unquote(address.password or "")]
-            found += [value for values in parse_qs(address.query).values() for value in values]
+            elif isinstance(value, str) and "://" in value:
+                address = urlsplit(value)
+                found += [address.password or "", unquote(address.password or "")]
+                found += [each for values in parse_qs(address.query).values() for each in values]
         hook = urlsplit(self.webhook_url or "")
         found += [hook.path] if len(hook.path) >= _SECRET_PATH_CHARS else []
         return tuple(found)
@@ -157,7 +188,9 @@ def load_settings(**overrides: object) -> Settings:
 
 def _problem(error: dict[str, object]) -> str:
     location = error["loc"]
-    field = str(location[0]) if isinstance(location, tuple) and location else "?"
-    variable = field if field.isupper() else f"PROOFREEL_{field.upper()}"
     reason = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "should be")
+    if not isinstance(location, tuple) or not location:  # of several variables: it names them
+        return f"{reason}."
+    field = str(location[0])
+    variable = field if field.isupper() else f"PROOFREEL_{field.upper()}"
     return f"{variable} {reason}."

@@ -30,13 +30,13 @@ def make_app(settings: Settings | None = None) -> Flask:
     services = make_services(settings, metrics)
     metrics.watch_jobs(lambda: take_census(services.engine))
     key, _ = api_key(settings)
-    keep_secret(key, cookie_secret(settings).decode())
+    keep_secret(key)
     return create_app(
         WebServices(
             jobs=services.jobs,
             storage=services.storage,
             api_keys=(key,),
-            cookie_secret=cookie_secret(settings),
+            cookie_secret=cookie_secret(key),
             max_upload_bytes=settings.max_upload_bytes,
             min_free_bytes=settings.min_free_bytes,
             public_url=settings.public_url,

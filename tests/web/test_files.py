@@ -11,11 +11,17 @@ from hypothesis import strategies as st
 from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
-from proofreel.web.files import disposition
+from proofreel.core.disposition import disposition
 from tests.web.helpers import AUTH, FILES, SOUND, Site, problem, sha256
 
 PREVIEW = FILES["preview_audio"]
 SIZE = len(PREVIEW)
+
+
+@pytest.fixture
+def site(any_site: Site) -> Site:
+    """Every test here runs over every storage."""
+    return any_site
 
 
 @pytest.fixture

@@ -10,6 +10,12 @@ import pytest
 from tests.web.helpers import FILES, KEY, SOUND, Site, body, form, open_site, problem
 
 
+@pytest.fixture
+def site(any_site: Site) -> Site:
+    """Every test here runs over every storage."""
+    return any_site
+
+
 def test_check_api_key_tells_a_right_key_from_a_wrong_one(site: Site) -> None:
     right = site.client.post("/check_api_key", json={"api_key": KEY})
     wrong = site.client.post("/check_api_key", json={"api_key": KEY + "x"})

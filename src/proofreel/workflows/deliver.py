@@ -67,6 +67,8 @@ def send_once(worker: Worker, delivery_id: str, try_number: int) -> None:
 
 def _send(worker: Worker, delivery: Delivery, payload: Mapping[str, Any]) -> DeliveryOutcome:
     """Send to the address of the settings: the database has only what may be shown of it."""
-    if worker.webhook_url is None:
+    url = worker.announcer.url
+    if url is None:
         return _NO_RECEIVER
-    return worker.sender.send(worker.webhook_url, message_id=delivery.id, payload=payload)
+    current = worker.announcer.as_sent(worker.ledger.find(delivery.job_id), payload)
+    return worker.sender.send(url, message_id=delivery.id, payload=current)
