@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from proofreel.adapters.jobs import Jobs, WorkerSeen
+from proofreel.adapters.jobs import Jobs
 from proofreel.adapters.models import ModelStore
 from proofreel.adapters.storage import Storage
+from proofreel.core.jobs import WorkerSeen
 from proofreel.errors import ProofreelError, Unavailable
 
 WORKER_SEEN_WITHIN_S = 30  # six beats
@@ -65,7 +66,7 @@ def checks(
 
     def files() -> str:
         storage.check()
-        return "Files can be stored."
+        return "The storage answers."
 
     return {
         "database": database,

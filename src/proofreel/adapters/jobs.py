@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -31,21 +31,13 @@ from proofreel.core.job_errors import (
     JobNotFound,
     JobStateConflict,
 )
-from proofreel.core.jobs import TERMINAL, Delivery, Job, JobPage, JobStatus
+from proofreel.core.jobs import TERMINAL, Delivery, Job, JobPage, JobStatus, WorkerSeen
 from proofreel.core.model import JobSpec
 
 _ID = re.compile(r"[0-9a-z]{20,40}")
 UPLOAD_RECORD_SUFFIX = ".sha256"  # beside an upload: its digest, for the request that names it
 UPLOAD_KEY = re.compile(r"(uploads/[0-9a-f]{32})/[^/]+")  # a recording elsewhere is its owner's
 _MAX_PAGE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSeen:
-    """A worker that lives; `model_problem` says why it cannot transcribe, None if it can."""
-
-    executor_id: str
-    model_problem: str | None = None
 
 
 class Jobs:
@@ -258,7 +250,7 @@ class Jobs:
             since_s = db.database_clock_s(connection) - within_s
             query = sa.select(db.workers.c.executor_id).where(db.workers.c.beat_at_s >= since_s)
             found = connection.execute(query.order_by(db.workers.c.executor_id)).scalars()
-            return tuple(WorkerSeen(executor_id) for executor_id in found)
+            return tuple(WorkerSeen(executor_id, None) for executor_id in found)
 
     def expired(self, before_ms: int, limit: int = 100) -> Sequence[str]:
         """Return ids of finished jobs that ended before `before_ms` (epoch)."""

@@ -80,8 +80,7 @@ class Job:
     """A recording on its way through the pipeline. Times are epoch milliseconds, UTC.
 
     `progress` is 0 to 100 over the whole job; `stage` is "" until the first hop starts; `attempt`
-    counts from 1; `traceparent` names the trace of the request that submitted it, as W3C Trace
-    Context writes it.
+    counts from 1; `traceparent` is the W3C trace context of the request that submitted it.
     """
 
     id: str
@@ -107,6 +106,14 @@ class JobPage:
 
     items: tuple[Job, ...]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSeen:
+    """A worker that lately said it lives; `model_problem` None: it can transcribe."""
+
+    executor_id: str
+    model_problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
