@@ -33,7 +33,7 @@ RUN mkdir /opt/models \
 
 
 # What CTranslate2 loads to use a GPU. The wheel on the same Python image, not an image of NVIDIA's:
-# 0.7 GB instead of 2 to 4, one Debian to keep up to date, and pinned by its hash.
+# 0.9 GB instead of 2 to 4, one Debian to keep up to date, and pinned by its hash.
 FROM ${PYTHON_IMAGE} AS cuda-libraries
 WORKDIR /src
 COPY deploy/requirements-cuda.txt ./

@@ -20,10 +20,10 @@ up: .env ## Run everything with Docker: web, worker, PostgreSQL, MinIO
 .env:
 	@sh tools/make_env.sh
 
-test: $(VENV)/.dev ## Run all tests
+test: $(VENV)/.dev $(VENV)-s3/.ready ## Run all tests
 	@$(BIN)/proofreel models pull base
 	@$(BIN)/proofreel models pull tiny.en
-	@$(BIN)/python -m pytest
+	@PROOFREEL_TEST_SWIFT=$(abspath $(VENV)-s3) $(BIN)/python -m pytest
 
 check: $(VENV)/.dev ## Lint and types
 	@$(BIN)/ruff check .
@@ -38,9 +38,10 @@ lock: $(VENV)/.dev ## Pin every dependency again
 	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --extra install --extra otel --extra dev -o requirements-dev.txt pyproject.toml
 	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --extra install -c requirements-dev.txt -o requirements.txt pyproject.toml
 	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --extra install --extra otel -c requirements-dev.txt -o requirements-otel.txt pyproject.toml
+	$(BIN)/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links -o tests/s3/requirements.txt tests/s3/requirements.in
 
 clean:
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) $(VENV)-s3 demo-output
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Proofreel needs Python 3.11 or newer: make PYTHON=python3.11"; exit 1; }
@@ -54,4 +55,10 @@ $(VENV)/.run: requirements.txt pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENV)-s3/.ready: tests/s3/requirements.txt | $(VENV)/bin/python
+	@echo "Installing the tests' S3 server into $(VENV)-s3 ..."
+	@$(PYTHON) -m venv $(VENV)-s3
+	@$(VENV)-s3/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@

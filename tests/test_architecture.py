@@ -31,6 +31,7 @@ EDGE = {"__init__", "__main__", "cli", "commands", "logs", "processes", "wsgi"}
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "av": ("adapters.probe_child",),
     "boto3": ("adapters.s3",),
+    "botocore": ("adapters.s3",),
     "ctranslate2": ("adapters.device", "adapters.whisper_decode"),
     "dbos": ("adapters.database", "adapters.queue", "workflows"),
     "faster_whisper": ("adapters.speech_windows", "adapters.whisper_decode"),
@@ -51,8 +52,9 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "rich": ("commands",),
     "sqlalchemy": ("adapters", "bootstrap"),
     "standardwebhooks": ("adapters.webhook",),
-    "structlog": ("adapters", "workflows", "web", "logs", "processes"),
+    "structlog": ("adapters", "workflows", "web", "cli", "logs", "processes"),
     "typer": ("cli", "commands"),
+    "urllib3": ("adapters.s3",),
     "werkzeug": ("web",),
 }
 

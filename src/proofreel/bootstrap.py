@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+import hmac
 import os
-import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from proofreel.adapters.database import migrate, now_ms, open_engine
+from proofreel.adapters.database import migrate, open_engine
 from proofreel.adapters.ffmpeg import Media, find_ffmpeg
 from proofreel.adapters.ffmpeg_args import MediaLimits
 from proofreel.adapters.jobs import Jobs
-from proofreel.adapters.ledger import Ledger, Message
+from proofreel.adapters.ledger import Ledger
 from proofreel.adapters.local_storage import LocalStorage
 from proofreel.adapters.models import ModelStore
 from proofreel.adapters.queue import JobQueue
 from proofreel.adapters.secrets_file import ensure_secret, make_api_key
 from proofreel.adapters.storage import Storage
-from proofreel.adapters.webhook import WebhookSecretInvalid, WebhookSender, webhook_payload
+from proofreel.adapters.webhook import WebhookSecretInvalid, WebhookSender
 from proofreel.adapters.whisper import SpeechEngine
-from proofreel.core.job_fields import result_fields
-from proofreel.core.jobs import Failure, Job, JobResult
 from proofreel.errors import Misconfigured
 from proofreel.settings import Settings, SettingsError
+from proofreel.workflows.announce import Announcer
 from proofreel.workflows.durable import Worker
+from proofreel.workflows.sources import Sources
 from proofreel.workflows.steps import Toolbox
 
 
@@ -60,7 +59,27 @@ class Services:
 
 
 def make_storage(settings: Settings) -> Storage:
-    return LocalStorage(settings.data_path / "files")
+    """Return the bucket if one is set, else the folder. Raises StorageMisconfigured."""
+    if settings.s3_bucket is None:
+        return LocalStorage(settings.data_path / "files")
+    from proofreel.adapters.s3.client import S3Settings  # late: it loads slowly, and few need it
+    from proofreel.adapters.s3.storage import S3Storage
+
+    access_key, secret_key = settings.s3_access_key, settings.s3_secret_key
+    return S3Storage(
+        S3Settings(
+            bucket=settings.s3_bucket,
+            endpoint=settings.s3_endpoint,
+            access_key=access_key.get_secret_value() if access_key else None,
+            secret_key=secret_key.get_secret_value() if secret_key else None,
+            region=settings.s3_region,
+            addressing=settings.s3_addressing,
+            links=settings.s3_links,
+            link_ttl_s=settings.s3_link_ttl_s,
+            public_endpoint=settings.s3_public_endpoint,
+            public_url=settings.s3_public_url,
+        )
+    )
 
 
 def make_models(settings: Settings) -> ModelStore:
@@ -94,6 +113,7 @@ def make_toolbox(settings: Settings, storage: Storage, work_root: Path) -> Toolb
     """Find FFmpeg and prepare the recogniser; the model is loaded by the first job."""
     return Toolbox(
         storage=storage,
+        sources=Sources(storage, work_root / "sources"),
         media=Media(
             find_ffmpeg(settings.ffmpeg_binary),
             MediaLimits(
@@ -124,7 +144,7 @@ def make_worker(services: Services, work_root: Path) -> Worker:
         tools=make_toolbox(settings, services.storage, work_root),
         ledger=Ledger(services.engine, services.queue),
         sender=_make_sender(settings),
-        announce=_announcer(settings),
+        announcer=Announcer(settings.webhook_url, outside_url(settings), services.storage.link),
     )
 
 
@@ -148,40 +168,6 @@ def _make_sender(settings: Settings) -> WebhookSender:
         raise SettingsError((f"PROOFREEL_WEBHOOK_SECRET: {error}",)) from None
 
 
-def _announcer(settings: Settings) -> Callable[[Job, JobResult | Failure], Message | None]:
-    url, base_url = settings.webhook_url, outside_url(settings)
-
-    def announce(job: Job, outcome: JobResult | Failure) -> Message | None:
-        if url is None:
-            return None
-        at_ms = now_ms()
-        if isinstance(outcome, Failure):
-            return Message(
-                "job.failed",
-                url,
-                webhook_payload(
-                    event="job.failed",
-                    at_ms=at_ms,
-                    job_id=job.id,
-                    status="failed",
-                    error=outcome.message,
-                ),
-            )
-        return Message(
-            "job.completed",
-            url,
-            webhook_payload(
-                event="job.completed",
-                at_ms=at_ms,
-                job_id=job.id,
-                status="completed",
-                result=result_fields(job, outcome, base_url),
-            ),
-        )
-
-    return announce
-
-
 def outside_url(settings: Settings) -> str:
     """Return how others reach the service, where no request says it."""
     return settings.public_url or f"http://{settings.host}:{settings.port}"
@@ -194,10 +180,10 @@ def api_key(settings: Settings) -> tuple[str, bool]:
     return ensure_secret(settings.data_path / "api_key", make_api_key)
 
 
-def cookie_secret(settings: Settings) -> bytes:
-    """Return what signs the page's cookies; the same for every web process."""
-    value, _ = ensure_secret(settings.data_path / "cookie_secret", lambda: secrets.token_hex(32))
-    return value.encode()
+def cookie_secret(key: str) -> bytes:
+    """Return what signs the page's cookies: of the key, so that web processes on several machines
+    share it without sharing a folder, and another key ends every session."""
+    return hmac.digest(key.encode(), b"proofreel session cookie", "sha256")
 
 
 def sample_recording() -> Path | None:

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from proofreel.core.model import SpeechOptions
-from proofreel.errors import ProofreelError
+from proofreel.errors import ProofreelError, Unavailable
 from proofreel.logs import configure_logging
 from proofreel.settings import Settings, load_settings
 
@@ -55,6 +56,17 @@ def _settings(**given: Any) -> Settings:
     return settings
 
 
+def _check_storage(settings: Settings) -> None:
+    """Look whether files can be stored. Wrong settings end the start; one that is away is waited
+    for: jobs are tried again."""
+    from proofreel.bootstrap import make_storage
+
+    try:
+        make_storage(settings).check(thorough=True)
+    except Unavailable as error:
+        structlog.get_logger().warning("storage_away", code=error.code, detail=error.detail)
+
+
 @app.command()
 def serve(host: Host = None, port: Port = None) -> None:
     """Run the service: web and worker on this machine. Stops with ^C."""
@@ -64,6 +76,7 @@ def serve(host: Host = None, port: Port = None) -> None:
 
     settings = _settings(host=host, port=port)
     check_worker(settings)  # what is wrong shows here, before any child
+    _check_storage(settings)
     ensure_model(settings, settings.model)
     check_address(settings.host, settings.port)
     key, made = api_key(settings)
@@ -88,6 +101,7 @@ def web(host: Host = None, port: Port = None) -> None:
     die_with_parent()
     settings = _settings(host=host, port=port)
     make_services(settings).close()  # what is wrong shows here, not as a traceback of gunicorn's
+    _check_storage(settings)
     Server(settings).run()
 
 
@@ -106,6 +120,7 @@ def worker() -> None:
     die_with_parent()
     settings = _settings()
     services = make_services(settings)
+    _check_storage(settings)
     executor_id, _lock = claim_worker_slot(settings.data_path / "workers")
     this = make_worker(
         services, fresh_scratch(settings.data_path / "work" / executor_id.rpartition("-")[2])

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proofreel.errors import Misconfigured
@@ -25,9 +33,9 @@ class SettingsError(Misconfigured):
         return "The settings cannot be used. " + " ".join(self.problems)
 
 
-def _fixed(name: str) -> AliasChoices:
-    """A name that users' deployments already set, without our prefix."""
-    return AliasChoices(name)
+def _fixed(*names: str) -> AliasChoices:
+    """Names that users' deployments already set, without our prefix."""
+    return AliasChoices(*names)
 
 
 class Settings(BaseSettings):
@@ -49,6 +57,18 @@ class Settings(BaseSettings):
     max_file_size: PositiveInt = Field(26_214_400, validation_alias=_fixed("MAX_FILE_SIZE"))
     ffmpeg_binary: str | None = Field(None, validation_alias=_fixed("FFMPEG_BINARY"))
 
+    # The bucket. Set: recordings and results lie there instead of in data_dir
+    s3_bucket: str | None = Field(None, validation_alias=_fixed("S3_BUCKET"))
+    s3_endpoint: str | None = Field(None, validation_alias=_fixed("S3_ENDPOINT"))  # unset: AWS
+    s3_access_key: SecretStr | None = Field(None, validation_alias=_fixed("S3_ACCESS_KEY"))
+    s3_secret_key: SecretStr | None = Field(None, validation_alias=_fixed("S3_SECRET_KEY"))
+    s3_region: str | None = Field(None, validation_alias=_fixed("AWS_REGION", "AWS_DEFAULT_REGION"))
+    s3_addressing: Literal["auto", "path", "virtual"] = "auto"
+    s3_links: Literal["presigned", "public", "service"] = "presigned"
+    s3_link_ttl_s: int = Field(900, ge=1, le=7 * 24 * 3600)  # the protocol allows a week
+    s3_public_endpoint: str | None = None  # unset: clients reach the bucket as we do
+    s3_public_url: str | None = None  # unset: public links are made of endpoint and bucket
+
     # Where state lives: one folder holds all of it
     data_dir: Path = Path("data")
     models_dir: Path | None = None  # unset: data_dir/models
@@ -56,7 +76,7 @@ class Settings(BaseSettings):
 
     # The service
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=1, le=65535, validation_alias=AliasChoices("PROOFREEL_PORT", "PORT"))
+    port: int = Field(8000, ge=1, le=65535, validation_alias=_fixed("PROOFREEL_PORT", "PORT"))
     web_threads: PositiveInt = 32
     max_upload_bytes: PositiveInt = 20 * 1024**3
     min_free_bytes: int = Field(512 * 1024**2, ge=0)  # below this an upload is refused
@@ -92,7 +112,9 @@ class Settings(BaseSettings):
         """Pass over what Kubernetes sets beside a Service that is called proofreel."""
         return 8000 if isinstance(value, str) and value.startswith("tcp://") else value
 
-    @field_validator("webhook_url", "public_url")
+    @field_validator(
+        "webhook_url", "public_url", "s3_endpoint", "s3_public_endpoint", "s3_public_url"
+    )
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
         if value and not value.startswith(("http://", "https://")):
@@ -116,6 +138,15 @@ class Settings(BaseSettings):
         if not key.isascii() or key != key.strip():
             raise ValueError("must be plain ASCII without spaces around it")
         return value if key else None
+
+    @model_validator(mode="after")
+    def _whole_bucket(self) -> Self:
+        keys = (self.s3_access_key, self.s3_secret_key)
+        if any(keys) and not all(keys):
+            raise ValueError("S3_ACCESS_KEY and S3_SECRET_KEY belong together: set both or none")
+        if not self.s3_bucket and (self.s3_endpoint or any(keys)):
+            raise ValueError("S3_BUCKET must name the bucket that the other S3_ variables are for")
+        return self
 
     @property
     def models_path(self) -> Path:
@@ -141,9 +172,11 @@ def load_settings(**overrides: object) -> Settings:
 
 def _problem(error: dict[str, object]) -> str:
     location = error["loc"]
-    field = str(location[0]) if isinstance(location, tuple) and location else "?"
+    reason = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "should be")
+    if not isinstance(location, tuple) or not location:  # of several variables: it names them
+        return f"{reason}."
+    field = str(location[0])
     variable = field if field.isupper() else f"PROOFREEL_{field.upper()}"
     if variable == "PROOFREEL_PORT" and not os.environ.get(variable):
         variable = "PORT"  # which platforms set; it counts only where ours is unset
-    reason = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "should be")
     return f"{variable} {reason}."

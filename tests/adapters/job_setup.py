@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ class JobSetup:
 
     def spec(self, data: bytes = b"sound", name: str = "lecture.mp4") -> JobSpec:
         """Store `data` as an upload and return what a job over it needs."""
-        key = f"uploads/{name.partition('.')[0]}-{len(data)}/{name}"
+        folder = hashlib.sha256(f"{name} {len(data)}".encode()).hexdigest()[:32]
+        key = f"uploads/{folder}/{name}"
         return JobSpec(self.storage.put_stream(key, BytesIO(data)), name, SpeechOptions())
 
     def engine_status(self, workflow: str) -> str | None:

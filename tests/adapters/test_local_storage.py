@@ -15,7 +15,13 @@ from pathlib import Path
 import pytest
 
 from proofreel.adapters.local_storage import LocalStorage
-from proofreel.adapters.storage import InvalidKey, ObjectMissing, StorageFull, StorageUnavailable
+from proofreel.adapters.storage import (
+    InvalidKey,
+    ObjectMissing,
+    StorageFull,
+    StorageUnavailable,
+    any_version,
+)
 
 # A writer that stores the first half of an object, says so, and waits for ever.
 HALF_A_WRITE = """
@@ -68,7 +74,7 @@ def test_kill_9_in_the_middle_of_a_write_leaves_the_old_object(
         writer.send_signal(signal.SIGKILL)
         assert writer.wait() == -signal.SIGKILL
 
-    assert storage.read_bytes("jobs/1/a") == b"old"
+    assert storage.read_bytes(any_version("jobs/1/a")) == b"old"
     (leftover,) = files_under(root) - {"jobs/1/a"}
     assert leftover.startswith(".tmp/")
     assert storage.stat(leftover) is None
@@ -110,9 +116,12 @@ def test_links_out_of_the_root_are_neither_read_nor_written_nor_deleted(
 
     for key in ("jobs/evil/secret", "jobs/1/link"):
         assert storage.stat(key) is None
-        for read in (storage.read_bytes, lambda key: storage.fetch(key, tmp_path / "out")):
+        for read in (
+            storage.read_bytes,
+            lambda ref: storage.fetch(ref, tmp_path / "out"),
+        ):
             with pytest.raises(ObjectMissing):
-                read(key)
+                read(any_version(key))
     with pytest.raises(InvalidKey):
         storage.put_bytes("jobs/evil/planted", b"x")
     storage.delete("jobs/evil/secret")
@@ -148,7 +157,7 @@ def test_an_object_cannot_be_a_folder_too(storage: LocalStorage) -> None:
         with pytest.raises(InvalidKey):
             storage.put_bytes(key, b"y")
 
-    assert storage.read_bytes("jobs/1/a") == b"x"
+    assert storage.read_bytes(any_version("jobs/1/a")) == b"x"
     assert storage.sweep(older_than_ms=0) == 0
 
 
@@ -169,7 +178,7 @@ def test_objects_are_for_their_owner_and_nobody_writes_into_them(
     storage: LocalStorage, root: Path, tmp_path: Path
 ) -> None:
     storage.put_bytes("jobs/1/a", b"x")
-    storage.fetch("jobs/1/a", tmp_path / "copy")
+    storage.fetch(any_version("jobs/1/a"), tmp_path / "copy")
 
     assert (root / "jobs" / "1" / "a").stat().st_mode & 0o777 == 0o400
     assert (root / "jobs").stat().st_mode & 0o777 == 0o700
@@ -180,7 +189,7 @@ def test_fetching_on_the_same_disk_copies_nothing(
     storage: LocalStorage, root: Path, tmp_path: Path
 ) -> None:
     storage.put_bytes("jobs/1/a", b"x")
-    storage.fetch("jobs/1/a", tmp_path / "copy")
+    storage.fetch(any_version("jobs/1/a"), tmp_path / "copy")
     assert (tmp_path / "copy").samefile(root / "jobs" / "1" / "a")
 
 
@@ -191,7 +200,7 @@ def test_fetching_to_another_disk_copies(storage: LocalStorage) -> None:
     target = Path("/dev/shm") / f"proofreel-test-{os.getpid()}"
     try:
         for _ in range(2):
-            storage.fetch("jobs/1/a", target)
+            storage.fetch(any_version("jobs/1/a"), target)
             assert target.read_bytes() == b"bytes"
     finally:
         target.unlink(missing_ok=True)
@@ -215,7 +224,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(
     assert caught.value.code == "storage_full"
     assert caught.value.retryable
     assert files_under(root) == {"jobs/1/a"}
-    assert storage.read_bytes("jobs/1/a") == b"old"
+    assert storage.read_bytes(any_version("jobs/1/a")) == b"old"
 
 
 def test_a_root_that_cannot_be_a_folder_is_unavailable_in_one_sentence(tmp_path: Path) -> None:
@@ -255,11 +264,11 @@ def test_a_prefix_vanishes_while_a_writer_keeps_writing(storage: LocalStorage) -
 def test_no_descriptor_is_left_open(storage: LocalStorage, tmp_path: Path) -> None:
     def use() -> None:
         storage.put_bytes("jobs/1/a", b"x")
-        storage.fetch("jobs/1/a", tmp_path / "copy")
-        with storage.open_range("jobs/1/a", 0, 1) as reader:
+        storage.fetch(any_version("jobs/1/a"), tmp_path / "copy")
+        with storage.open_range(any_version("jobs/1/a"), 0, 1) as reader:
             reader.read()
         with pytest.raises(ObjectMissing):
-            storage.read_bytes("jobs/1/b")
+            storage.read_bytes(any_version("jobs/1/b"))
         storage.delete("jobs/1/a")
         storage.delete_prefix("jobs/1")
         storage.sweep()

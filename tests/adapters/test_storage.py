@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from proofreel.adapters.local_storage import LocalStorage
+from proofreel.adapters.s3.storage import S3Storage
 from proofreel.adapters.storage import (
     InvalidKey,
     ObjectMissing,
@@ -24,15 +25,18 @@ from proofreel.adapters.storage import (
     StorageFull,
     StorageUnavailable,
     UploadTooLarge,
+    any_version,
     check_key,
     check_prefix,
     is_key,
 )
 from proofreel.core.model import ArtifactRef
 from proofreel.errors import ProofreelError
+from tests.s3.bucket import fresh_bucket
 
 STORAGES: dict[str, Callable[[Path], Storage]] = {
     "local": lambda folder: LocalStorage(folder / "objects"),
+    "s3": lambda _: S3Storage(fresh_bucket()),
 }
 BAD_KEYS = (
     "",
@@ -89,7 +93,7 @@ def test_bytes_come_back_with_their_hash_and_size(storage: Storage) -> None:
     ref = storage.put_bytes("jobs/1/a.srt", data)
 
     assert ref == ArtifactRef("jobs/1/a.srt", hashlib.sha256(data).hexdigest(), 100_000)
-    assert storage.read_bytes("jobs/1/a.srt") == data
+    assert storage.read_bytes(any_version("jobs/1/a.srt")) == data
 
 
 def test_an_empty_object_is_an_object(storage: Storage) -> None:
@@ -99,7 +103,7 @@ def test_an_empty_object_is_an_object(storage: Storage) -> None:
     assert ref.sha256 == hashlib.sha256(b"").hexdigest()
     assert info is not None
     assert info.size_bytes == 0
-    assert storage.read_bytes("jobs/1/empty") == b""
+    assert storage.read_bytes(any_version("jobs/1/empty")) == b""
 
 
 def test_names_of_any_script_are_kept_apart(storage: Storage) -> None:
@@ -112,7 +116,7 @@ def test_names_of_any_script_are_kept_apart(storage: Storage) -> None:
     for key in keys:
         storage.put_bytes(key, key.encode())
 
-    assert [storage.read_bytes(key).decode() for key in keys] == keys
+    assert [storage.read_bytes(any_version(key)).decode() for key in keys] == keys
 
 
 def test_a_file_is_stored_and_fetched_and_the_original_stays(
@@ -123,7 +127,7 @@ def test_a_file_is_stored_and_fetched_and_the_original_stays(
 
     ref = storage.put_file("uploads/1/source.bin", source)
     source.write_bytes(b"changed")
-    storage.fetch(ref.key, tmp_path / "work.bin")
+    storage.fetch(ref, tmp_path / "work.bin")
 
     assert (tmp_path / "work.bin").read_bytes() == b"recording"
 
@@ -137,12 +141,12 @@ def test_putting_a_file_that_is_not_there_is_heard(storage: Storage, tmp_path: P
 def test_fetch_again_replaces_what_the_last_try_left(storage: Storage, tmp_path: Path) -> None:
     storage.put_bytes("uploads/1/a", b"first")
     target = tmp_path / "work.bin"
-    storage.fetch("uploads/1/a", target)
-    storage.fetch("uploads/1/a", target)
+    storage.fetch(any_version("uploads/1/a"), target)
+    storage.fetch(any_version("uploads/1/a"), target)
     storage.put_bytes("uploads/1/a", b"second")
     assert target.read_bytes() == b"first"
 
-    storage.fetch("uploads/1/a", target)
+    storage.fetch(any_version("uploads/1/a"), target)
 
     assert target.read_bytes() == b"second"
     assert [path.name for path in tmp_path.glob("work*")] == ["work.bin"]
@@ -150,7 +154,7 @@ def test_fetch_again_replaces_what_the_last_try_left(storage: Storage, tmp_path:
 
 def test_a_fetched_file_outlives_the_object(storage: Storage, tmp_path: Path) -> None:
     storage.put_bytes("uploads/1/a", b"bytes")
-    storage.fetch("uploads/1/a", tmp_path / "copy")
+    storage.fetch(any_version("uploads/1/a"), tmp_path / "copy")
 
     storage.delete("uploads/1/a")
 
@@ -161,7 +165,7 @@ def test_a_write_replaces_the_object(storage: Storage) -> None:
     storage.put_bytes("jobs/1/a", b"a long first version")
     storage.put_bytes("jobs/1/a", b"short")
 
-    assert storage.read_bytes("jobs/1/a") == b"short"
+    assert storage.read_bytes(any_version("jobs/1/a")) == b"short"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +184,7 @@ def test_a_range_holds_these_bytes_and_no_more(
 ) -> None:
     storage.put_bytes("jobs/1/a", b"0123456789")
 
-    with storage.open_range("jobs/1/a", start, length) as reader:
+    with storage.open_range(any_version("jobs/1/a"), start, length) as reader:
         assert reader.read() == expected
         assert reader.read(1) == b""
 
@@ -189,7 +193,7 @@ def test_a_range_can_be_read_in_pieces_across_buffers(storage: Storage) -> None:
     data = os.urandom(300_000)
     storage.put_bytes("jobs/1/a", data)
 
-    with storage.open_range("jobs/1/a", 1_000, 250_000) as reader:
+    with storage.open_range(any_version("jobs/1/a"), 1_000, 250_000) as reader:
         pieces = iter(lambda: reader.read(7_777), b"")
         assert b"".join(pieces) == data[1_000:251_000]
 
@@ -199,13 +203,13 @@ def test_a_range_that_starts_before_the_object_is_refused(storage: Storage) -> N
 
     for start, length in ((-1, 5), (0, -1)):
         with pytest.raises(ValueError, match="a range cannot"):
-            storage.open_range("jobs/1/a", start, length)
+            storage.open_range(any_version("jobs/1/a"), start, length)
 
 
 def test_an_open_reader_sees_its_own_version_through_a_write_and_a_delete(storage: Storage) -> None:
     first = os.urandom(500_000)
     storage.put_bytes("jobs/1/a", first)
-    with storage.open_range("jobs/1/a", 0, 500_000) as reader:
+    with storage.open_range(any_version("jobs/1/a"), 0, 500_000) as reader:
         beginning = reader.read(10)
         storage.put_bytes("jobs/1/a", b"x" * 500_000)
         storage.delete("jobs/1/a")
@@ -230,9 +234,9 @@ def test_what_is_not_there_is_missing_everywhere(storage: Storage, tmp_path: Pat
     for key in ("jobs/1/b", "jobs/2/a", "jobs/1", "jobs", "jobs/1/a/b", *BAD_KEYS):
         assert storage.stat(key) is None, key
         for read in (
-            lambda key: storage.read_bytes(key),
-            lambda key: storage.open_range(key, 0, 1),
-            lambda key: storage.fetch(key, tmp_path / "out"),
+            lambda key: storage.read_bytes(any_version(key)),
+            lambda key: storage.open_range(any_version(key), 0, 1),
+            lambda key: storage.fetch(any_version(key), tmp_path / "out"),
         ):
             with pytest.raises(ObjectMissing):
                 read(key)
@@ -269,7 +273,7 @@ def test_delete_takes_one_object_and_may_be_repeated(storage: Storage) -> None:
         storage.delete("jobs/1/a")
 
     assert storage.stat("jobs/1/a") is None
-    assert storage.read_bytes("jobs/1/ab") == b"y"
+    assert storage.read_bytes(any_version("jobs/1/ab")) == b"y"
 
 
 @pytest.mark.parametrize("prefix", ["jobs/1", "jobs/1/"])
@@ -289,14 +293,14 @@ def test_delete_prefix_takes_all_below_and_no_neighbour(storage: Storage, prefix
 def test_delete_prefix_leaves_an_object_of_exactly_that_name(storage: Storage) -> None:
     storage.put_bytes("jobs/1", b"x")
     storage.delete_prefix("jobs/1")
-    assert storage.read_bytes("jobs/1") == b"x"
+    assert storage.read_bytes(any_version("jobs/1")) == b"x"
 
 
 def test_a_key_can_be_used_again_after_a_delete(storage: Storage) -> None:
     storage.put_bytes("jobs/1/a", b"x")
     storage.delete_prefix("jobs/1")
     storage.put_bytes("jobs/1/a", b"y")
-    assert storage.read_bytes("jobs/1/a") == b"y"
+    assert storage.read_bytes(any_version("jobs/1/a")) == b"y"
 
 
 def test_a_stream_as_long_as_the_limit_is_taken(storage: Storage) -> None:
@@ -316,7 +320,7 @@ def test_a_stream_over_the_limit_leaves_the_key_as_it_was(storage: Storage) -> N
     assert (caught.value.code, caught.value.limit_bytes) == ("file_too_large", 3 * 2**20)
     assert str(caught.value) == "The file is larger than the 3 MB accepted here."
     assert blocks.index == 4  # no further than needed to know
-    assert storage.read_bytes("uploads/1/a") == b"before"
+    assert storage.read_bytes(any_version("uploads/1/a")) == b"before"
     assert storage.stat("uploads/1/new") is None
     assert storage.sweep(older_than_ms=0) == 0
 
@@ -331,7 +335,7 @@ def test_a_stream_that_breaks_leaves_the_key_as_it_was(storage: Storage) -> None
     with pytest.raises(ConnectionResetError):
         storage.put_stream("uploads/1/a", stream_of(Blocks(5, hang_up)))
 
-    assert storage.read_bytes("uploads/1/a") == b"before"
+    assert storage.read_bytes(any_version("uploads/1/a")) == b"before"
     assert storage.sweep(older_than_ms=0) == 0
 
 
@@ -347,7 +351,7 @@ def test_a_long_stream_is_read_in_pieces_and_unseen_until_it_is_whole(storage: S
     assert (ref.sha256, ref.size_bytes) == (expected.hexdigest(), 24 * 2**20)
     assert seen == [None] * 24
     assert 0 < blocks.largest_read <= 16 * 2**20
-    with storage.open_range("uploads/1/a", 23 * 2**20, 2**20) as reader:
+    with storage.open_range(any_version("uploads/1/a"), 23 * 2**20, 2**20) as reader:
         assert reader.read() == bytes([24]) * 2**20
 
 
@@ -363,7 +367,7 @@ def test_of_many_writers_of_one_key_one_wins_whole(storage: Storage) -> None:
 
     def read() -> None:
         while not done.is_set():
-            data = storage.read_bytes("jobs/1/a")
+            data = storage.read_bytes(any_version("jobs/1/a"))
             if data not in versions:
                 torn.append(len(data))
 
@@ -377,7 +381,7 @@ def test_of_many_writers_of_one_key_one_wins_whole(storage: Storage) -> None:
     reader.join()
 
     assert torn == []
-    assert storage.read_bytes("jobs/1/a") in versions
+    assert storage.read_bytes(any_version("jobs/1/a")) in versions
 
 
 def test_writes_survive_deletes_of_neighbours_at_the_same_time(storage: Storage) -> None:
@@ -398,7 +402,7 @@ def test_writes_survive_deletes_of_neighbours_at_the_same_time(storage: Storage)
         thread.start()
     for index in range(30):
         storage.put_bytes("jobs/1/a", b"%d" % index)
-        assert storage.read_bytes("jobs/1/a") == b"%d" % index
+        assert storage.read_bytes(any_version("jobs/1/a")) == b"%d" % index
         storage.delete("jobs/1/a")
     done.set()
     for thread in threads:
@@ -432,7 +436,7 @@ def test_no_name_reaches_outside_the_root(tmp_path: Path, name: str) -> None:
         assert not is_key(key)
         assert storage.stat(key) is None
     else:
-        assert storage.read_bytes(key) == b"x"
+        assert storage.read_bytes(any_version(key)) == b"x"
         storage.delete(key)
     assert set(os.listdir(tmp_path)) <= {"deep"}
     assert os.listdir(tmp_path / "deep") in (["root"], [])

@@ -18,6 +18,7 @@ from proofreel.errors import ProofreelError
 
 # These few are given their whole sentence by whoever raises them.
 WHOLE_SENTENCES = {
+    "StorageMisconfigured.problem",
     "BadRequest.message",
     "NoSuchThing.message",
     "NoAnswer.reason",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
-from proofreel.web.files import disposition
+from proofreel.core.disposition import disposition
 from tests.web.helpers import AUTH, FILES, SOUND, Site, problem, sha256
 
 PREVIEW = FILES["preview_audio"]

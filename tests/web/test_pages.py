@@ -141,7 +141,7 @@ def test_an_empty_list_offers_the_sample_and_one_click_sends_it_through(
         job = site.services.jobs.list().items[0]
         assert answer.headers["Location"] == f"/jobs/{job.id}"
         assert job.name == "sample.wav"
-        assert site.services.storage.read_bytes(job.source.key) == SOUND
+        assert site.services.storage.read_bytes(job.source) == SOUND
 
 
 def test_without_a_sample_none_is_offered(site: Site) -> None:

@@ -28,7 +28,9 @@ def new_job_id(now_ms: int) -> str:
 
 def request_sha256(spec: JobSpec) -> str:
     """Return what tells one request from another under the same Idempotency-Key."""
-    essence = [spec.source.sha256, spec.source.size_bytes, spec.name, asdict(spec.options)]
+    source = spec.source
+    content = source.sha256 or [source.key, source.etag]
+    essence = [content, source.size_bytes, spec.name, asdict(spec.options)]
     return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
 
 

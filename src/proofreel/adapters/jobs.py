@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -35,7 +36,7 @@ from proofreel.core.model import JobSpec
 
 _ID = re.compile(r"[0-9a-z]{20,40}")
 UPLOAD_RECORD_SUFFIX = ".sha256"  # beside an upload: its digest, for the request that names it
-_UPLOAD = re.compile(r"uploads/[^/]+(?=/)")  # ours to remove; a recording elsewhere is its owner's
+UPLOAD_KEY = re.compile(r"(uploads/[0-9a-f]{32})/[^/]+")  # a recording elsewhere is its owner's
 _MAX_PAGE = 200
 
 
@@ -61,7 +62,7 @@ class Jobs:
         row = {
             "id": job_id,
             "name": spec.name,
-            "source": _ref_json(spec),
+            "source": asdict(spec.source),
             "source_key": spec.source.key,
             "options": _options_json(spec),
             "status": "queued",
@@ -195,8 +196,8 @@ class Jobs:
                     sa.select(sa.func.count()).where(db.jobs.c.source_key == job.source.key)
                 ).scalar_one()
             self._queue.forget_job(job_id, job.attempt)
-        if not shared and (upload := _UPLOAD.match(job.source.key)):
-            self._storage.delete_prefix(upload[0])
+        if not shared and job.source.sha256 and (upload := UPLOAD_KEY.match(job.source.key)):
+            self._storage.delete_prefix(upload[1])
 
     def deliveries(self, *, job_id: str | None = None, limit: int = 50) -> tuple[Delivery, ...]:
         """Return webhook messages, newest first. Raises DatabaseUnavailable."""
@@ -256,11 +257,6 @@ class Jobs:
 def job_prefix(job_id: str) -> str:
     """Where the files of a job lie in the storage."""
     return f"jobs/{job_id}/"
-
-
-def _ref_json(spec: JobSpec) -> dict[str, object]:
-    source = spec.source
-    return {"key": source.key, "sha256": source.sha256, "size_bytes": source.size_bytes}
 
 
 def _options_json(spec: JobSpec) -> dict[str, object]:

@@ -55,6 +55,13 @@ class Ledger:
             raise JobCancelled
         return job_from_row(row)
 
+    def find(self, job_id: str) -> Job | None:
+        """Return the job in whatever state, None if it was deleted."""
+        query = sa.select(db.jobs).where(db.jobs.c.id == job_id)
+        with db.database_errors(), self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        return job_from_row(row) if row else None
+
     def note(self, job_id: str, attempt: int, stage: str, percent: int) -> None:
         """Note the progress of the whole job, if it is at `stage`; it never goes back."""
         self._update(job_id, attempt, db.jobs.c.stage == stage, progress=_not_less(percent))

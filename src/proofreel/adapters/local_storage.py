@@ -34,12 +34,15 @@ from proofreel.adapters.local_files import (
 from proofreel.adapters.storage import (
     DAY_MS,
     InvalidKey,
+    Label,
+    ObjectChanged,
     ObjectInfo,
     ObjectMissing,
     UploadTooLarge,
     check_key,
     check_prefix,
 )
+from proofreel.core.jobs import Artifact
 from proofreel.core.model import ArtifactRef
 
 _TMP = ".tmp"  # no key can start with a dot
@@ -58,7 +61,12 @@ class LocalStorage:
         self._root = root.absolute()
 
     def put_stream(
-        self, key: str, stream: BinaryIO, *, max_bytes: int | None = None
+        self,
+        key: str,
+        stream: BinaryIO,
+        *,
+        max_bytes: int | None = None,
+        label: Label | None = None,  # whoever reads the folder sees the name in the key
     ) -> ArtifactRef:
         segments = check_key(key)
         with self._new_file() as (name, tmp_fd, out_fd):
@@ -76,15 +84,15 @@ class LocalStorage:
                 self._publish(name, tmp_fd, segments)
         return ArtifactRef(key, digest.hexdigest(), size_bytes)
 
-    def put_file(self, key: str, path: Path) -> ArtifactRef:
+    def put_file(self, key: str, path: Path, *, label: Label | None = None) -> ArtifactRef:
         with path.open("rb") as stream:
-            return self.put_stream(key, stream)
+            return self.put_stream(key, stream, label=label)
 
-    def put_bytes(self, key: str, data: bytes) -> ArtifactRef:
-        return self.put_stream(key, io.BytesIO(data))
+    def put_bytes(self, key: str, data: bytes, *, label: Label | None = None) -> ArtifactRef:
+        return self.put_stream(key, io.BytesIO(data), label=label)
 
-    def fetch(self, key: str, target: Path) -> None:
-        with translated("fetch a file"), self._open_object(key) as (fd, folder_fd, leaf):
+    def fetch(self, ref: ArtifactRef, target: Path) -> None:
+        with translated("fetch a file"), self._open_version(ref) as (fd, folder_fd, leaf):
             target.unlink(missing_ok=True)
             # Another file system, or one without hard links, leaves nothing and gets a copy.
             with suppress(OSError):
@@ -94,14 +102,14 @@ class LocalStorage:
                 target.unlink()  # replaced since we opened it: copy what we opened
             copy_to(fd, target)
 
-    def read_bytes(self, key: str) -> bytes:
-        with self.open_range(key, 0, sys.maxsize) as source, translated("read a file"):
+    def read_bytes(self, ref: ArtifactRef) -> bytes:
+        with self.open_range(ref, 0, sys.maxsize) as source, translated("read a file"):
             return source.read()
 
-    def open_range(self, key: str, start: int, length: int) -> BinaryIO:
+    def open_range(self, ref: ArtifactRef, start: int, length: int) -> BinaryIO:
         if start < 0 or length < 0:
             raise ValueError(f"a range cannot start at {start} and have {length} bytes")
-        with translated("read a file"), self._open_object(key) as (fd, _, _):
+        with translated("read a file"), self._open_version(ref) as (fd, _, _):
             return io.BufferedReader(RangeReader(os.dup(fd), start, length), 64 * 1024)
 
     def stat(self, key: str) -> ObjectInfo | None:
@@ -110,7 +118,7 @@ class LocalStorage:
                 found = os.fstat(fd)
         except ObjectMissing:
             return None
-        return ObjectInfo(key, found.st_size, found.st_mtime_ns // 1_000_000)
+        return ObjectInfo(key, found.st_size, found.st_mtime_ns // 1_000_000, _etag(found))
 
     def list_objects(self, prefix: str) -> tuple[ObjectInfo, ...]:
         folder = self._root.joinpath(*check_prefix(prefix))
@@ -158,13 +166,16 @@ class LocalStorage:
                     removed += 1
         return removed
 
+    def link(self, file: Artifact) -> str | None:
+        return None
+
     def free_bytes(self) -> int | None:
         with translated("tell how much space is free"):
             folder = next(place for place in (self._root, *self._root.parents) if place.exists())
             found = os.statvfs(folder)
             return found.f_bavail * found.f_frsize
 
-    def check(self) -> None:
+    def check(self, *, thorough: bool = False) -> None:
         with self._new_file() as (_, _, out_fd), translated("store a file"):
             write_all(out_fd, b"\0")
             os.fsync(out_fd)
@@ -225,6 +236,14 @@ class LocalStorage:
         return fds
 
     @contextmanager
+    def _open_version(self, ref: ArtifactRef) -> Iterator[tuple[int, int, str]]:
+        """Open what `ref` names. Raises ObjectMissing, ObjectChanged."""
+        with self._open_object(ref.key) as opened:
+            if ref.etag and ref.etag != _etag(os.fstat(opened[0])):
+                raise ObjectChanged(ref.key)
+            yield opened
+
+    @contextmanager
     def _open_object(self, key: str) -> Iterator[tuple[int, int, str]]:
         """Open an object: its descriptor, its folder's, its name there. Raises ObjectMissing."""
         with ExitStack() as opened:
@@ -242,3 +261,7 @@ class LocalStorage:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise ObjectMissing(key)
             yield fd, folder_fd, leaf
+
+
+def _etag(found: os.stat_result) -> str:
+    return f"{found.st_mtime_ns:x}-{found.st_size:x}"

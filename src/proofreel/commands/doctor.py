@@ -30,6 +30,8 @@ def examine(settings: Settings, *, show_key: bool) -> bool:
         except ProofreelError as error:
             well = False
             typer.echo(f"MISSING  {check.name:<9} {error}")
+            if error.detail:
+                typer.echo(f"         {'':<9} ({error.detail})")
             typer.echo(f"         {'':<9} {check.remedy}")
         else:
             typer.echo(f"ok       {check.name:<9} {finding}")
@@ -65,7 +67,9 @@ def _database(settings: Settings) -> str:
 
 def _storage(settings: Settings) -> str:
     storage = make_storage(settings)
-    storage.check()
+    storage.check(thorough=True)
+    if settings.s3_bucket:
+        return f"bucket {settings.s3_bucket} at {settings.s3_endpoint or 'AWS'}"
     free_bytes = storage.free_bytes()
     room = "" if free_bytes is None else f", {free_bytes / 1e9:.1f} GB free"
     return f"{settings.data_path / 'files'}{room}"
@@ -76,5 +80,9 @@ _CHECKS = (
     _Check("device", _device, "Set PROOFREEL_DEVICE=cpu."),
     _Check("model", _model, "Run: proofreel models pull"),
     _Check("database", _database, "Check PROOFREEL_DATABASE_URL and that it may be written."),
-    _Check("storage", _storage, "Check PROOFREEL_DATA_DIR and that it may be written."),
+    _Check(
+        "storage",
+        _storage,
+        "Check the S3_ variables; without them, that PROOFREEL_DATA_DIR may be written.",
+    ),
 )

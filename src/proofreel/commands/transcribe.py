@@ -127,7 +127,7 @@ def _copy_out(storage: LocalStorage, result: JobResult, target: Path) -> list[Pa
             stem = result.artifacts[0].name.rpartition(".")[0]
             name = f"{stem}_{artifact.name}"
         path = target / name
-        with storage.open_range(artifact.ref.key, 0, artifact.ref.size_bytes) as stored:
+        with storage.open_range(artifact.ref, 0, artifact.ref.size_bytes) as stored:
             try:
                 with path.open("wb") as copy:
                     shutil.copyfileobj(stored, copy)  # a copy of its own, free to be edited

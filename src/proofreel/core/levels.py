@@ -60,8 +60,9 @@ def measure_levels(
 def to_dbfs(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return mean squares (1 = full scale) as decibels, not below `FLOOR_DBFS`."""
     floor_power = 10.0 ** (FLOOR_DBFS / 10)
-    dbfs: NDArray[np.float32] = (10.0 * np.log10(np.maximum(power, floor_power))).astype(np.float32)
-    return dbfs
+    dbfs = (10.0 * np.log10(np.maximum(power, floor_power))).astype(np.float32)
+    floored: NDArray[np.float32] = np.maximum(dbfs, np.float32(FLOOR_DBFS))  # log10 rounds
+    return floored
 
 
 def to_power(dbfs: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -105,11 +105,16 @@ class MediaInfo:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactRef:
-    """Stored bytes: where, what they are, how many."""
+    """Stored bytes: where, what they are, how many.
+
+    What others put into the storage comes without a digest: `sha256` is "" and `etag` names the
+    version instead, in the storage's own words.
+    """
 
     key: str
     sha256: str
     size_bytes: int
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import unicodedata
-from urllib.parse import quote
-
 from flask import Response, request
 from werkzeug.wsgi import FileWrapper
 
 from proofreel.adapters.storage import ObjectMissing
+from proofreel.core.disposition import disposition
 from proofreel.core.jobs import Artifact, Job
+from proofreel.core.media_types import UNKNOWN_TYPE, media_type
 from proofreel.core.model import ArtifactRef
 from proofreel.web.api import Responses, blueprint, file_response
 from proofreel.web.errors import NoSuchThing
 from proofreel.web.schemas import ErrorBody, FilePath, InlineQuery, UploadPath
 from proofreel.web.services import services
-from proofreel.web.uploads import recall_upload
-from proofreel.web.views import UNKNOWN_TYPE, job_files, media_type
+from proofreel.web.uploads import recall_stored
+from proofreel.web.views import job_files
 
 _BLOCK_BYTES = 256 * 1024
 _INLINE_TYPES = ("audio/", "video/")
@@ -47,7 +46,7 @@ def get_job_file(path: FilePath, query: InlineQuery) -> Response:
 @bp.get("/uploads/<upload_id>/<name>", summary="Fetch an uploaded recording", responses=_ANSWERS)
 def get_upload(path: UploadPath, query: InlineQuery) -> Response:
     """As `/upload` linked it."""
-    ref = recall_upload(f"uploads/{path.upload_id}/{path.name}")
+    ref = recall_stored(f"uploads/{path.upload_id}/{path.name}")
     return send_object(ref, path.name, media_type(path.name), inline=query.inline)
 
 
@@ -76,7 +75,7 @@ def send_object(ref: ArtifactRef, name: str, content_type: str, *, inline: bool)
     response.headers["Accept-Ranges"] = "bytes"
     if page:
         response.headers["Content-Security-Policy"] = _PAGE_POLICY
-    response.set_etag(ref.sha256)
+    response.set_etag(ref.sha256 or ref.etag.strip('"'))
     response.content_length = ref.size_bytes
     response.make_conditional(
         request.environ,
@@ -85,25 +84,6 @@ def send_object(ref: ArtifactRef, name: str, content_type: str, *, inline: bool)
     )
     _fill(response, ref)
     return response
-
-
-def disposition(name: str, *, inline: bool) -> str:
-    """Return a Content-Disposition of RFC 6266 for a file called `name`, whatever is in it.
-
-    The plain `filename` is ASCII without quotes; `filename*` carries the whole name, less what
-    Unicode calls control, format and separator characters and the two slashes.
-    """
-    kept = "".join(
-        "_" if char in '/\\"' else char
-        for char in name
-        if char == " " or unicodedata.category(char)[0] not in "CZ"
-    )
-    plain = unicodedata.normalize("NFKD", kept).encode("ascii", "ignore").decode()
-    plain = plain.replace('"', "_").replace("\\", "_").replace("/", "_").strip() or "file"
-    value = f'{"inline" if inline else "attachment"}; filename="{plain}"'
-    if plain != kept:
-        value += f"; filename*=UTF-8''{quote(kept, safe='')}"
-    return value
 
 
 def _has_one_range(size_bytes: int) -> bool:
@@ -123,7 +103,7 @@ def _fill(response: Response, ref: ArtifactRef) -> None:
         return
     part = response.content_range if response.status_code == 206 else None
     start, stop = (part.start or 0, part.stop or 0) if part else (0, ref.size_bytes)
-    reader = storage.open_range(ref.key, start, stop - start)
+    reader = storage.open_range(ref, start, stop - start)
     response.response = FileWrapper(reader, _BLOCK_BYTES)
     response.direct_passthrough = True
     response.call_on_close(reader.close)

@@ -56,7 +56,7 @@ def review_of(job: Job, storage: Storage) -> Review:
     if stored is None:
         return Review(missing=True)
     try:
-        report = report_from_json(json.loads(storage.read_bytes(stored.ref.key)))
+        report = report_from_json(json.loads(storage.read_bytes(stored.ref)))
     except (ObjectMissing, ValueError) as problem:
         log.warning("report_unreadable", job_id=job.id, reason=str(problem))
         return Review(missing=True)

@@ -24,7 +24,7 @@ from proofreel.web.schemas import (
     SubmitBody,
 )
 from proofreel.web.services import services
-from proofreel.web.uploads import discard_upload, recall_upload, receive_upload
+from proofreel.web.uploads import discard_upload, recall_stored, receive_upload
 from proofreel.web.views import base_url, job_answer
 
 bp = blueprint("jobs", "Jobs")
@@ -52,7 +52,7 @@ def submit_job(header: IdempotencyHeader) -> Answer:
     else:
         body = read_body(SubmitBody)
         options = speech_options(body.options)
-        job = submit_stored(recall_upload(body.filename), options, header.key)
+        job = submit_stored(recall_stored(body.filename), options, header.key)
     location = url_for("jobs.get_job", job_id=job.id)
     return _shown(job), 202, {"Location": location}
 

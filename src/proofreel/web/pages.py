@@ -9,7 +9,9 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from proofreel.adapters.storage import Label
 from proofreel.core.jobs import JOB_STATUSES, Job, JobStatus
+from proofreel.core.media_types import media_type
 from proofreel.core.model import JobSpec, SpeechOptions
 from proofreel.web.assets import asset_url, send_asset
 from proofreel.web.auth import csrf_token, end_session, needs_session, signed_in, start_session
@@ -140,7 +142,9 @@ def try_sample() -> ResponseReturnValue:
     sample = services().sample
     if sample is None:
         raise NoSuchThing("This server has no sample recording.")
-    ref = services().storage.put_file(new_upload_key(sample.name), sample)
+    ref = services().storage.put_file(
+        new_upload_key(sample.name), sample, label=Label(media_type(sample.name), sample.name)
+    )
     options = SpeechOptions(model=services().default_model)
     job = services().jobs.submit(JobSpec(ref, sample.name, options))
     return redirect(url_for("pages.job_page", job_id=job.id), code=303)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from typing import cast
+from urllib.parse import quote
 
 from flask import current_app
 
-from proofreel.core.job_fields import result_fields
-from proofreel.core.jobs import TERMINAL
+from proofreel.core.job_fields import ORIGINAL, result_fields
+from proofreel.core.jobs import TERMINAL, Artifact
+from proofreel.core.media_types import media_type
 from proofreel.web.api import Answer, blueprint
 from proofreel.web.auth import key_is_right, open_to_all
 from proofreel.web.bodies import body_schema, read_body
@@ -28,7 +30,7 @@ from proofreel.web.schemas import (
     UploadAnswer,
 )
 from proofreel.web.services import services
-from proofreel.web.uploads import recall_upload, receive_upload, record_upload
+from proofreel.web.uploads import recall_stored, receive_upload, record_upload
 from proofreel.web.views import base_url
 
 HEALTH = "proofreel.health"
@@ -85,11 +87,12 @@ def check_api_key() -> Answer:
 )
 def upload() -> Answer:
     """For a later `/convert_and_transcribe`, which takes the `filename` of the answer."""
-    stored = receive_upload().ref
+    upload = receive_upload()
+    stored = upload.ref
     record_upload(stored)
-    answer = UploadAnswer(
-        message="File uploaded.", filename=stored.key, file_url=f"{base_url()}/v1/{stored.key}"
-    )
+    recording = Artifact(ORIGINAL, upload.name, media_type(upload.name), stored)
+    url = services().storage.link(recording) or f"{base_url()}/v1/{quote(stored.key)}"
+    answer = UploadAnswer(message="File uploaded.", filename=stored.key, file_url=url)
     return answer.model_dump()
 
 
@@ -101,7 +104,7 @@ def upload() -> Answer:
 )
 def convert_and_transcribe() -> Answer:
     """With the default options; ask `/job_status` how it goes."""
-    source = recall_upload(read_body(ConvertBody, or_form=True).filename)
+    source = recall_stored(read_body(ConvertBody, or_form=True).filename)
     job = submit_stored(source, speech_options(OptionsBody()), None)
     return AcceptedAnswer(message="The job is queued.", job_id=job.id).model_dump(), 202
 
@@ -117,7 +120,7 @@ def job_status(path: JobPath) -> Answer:
     if job.status not in TERMINAL:
         return {"status": job.status, "stage": job.stage, "progress": job.progress}, 202
     if job.result:
-        fields = result_fields(job, job.result, base_url())
+        fields = result_fields(job, job.result, base_url(), services().storage.link)
         return {"status": "completed", "message": job.result.headline, **fields}
     if job.failure:
         return {"status": "failed", "error": job.failure.message, "code": job.failure.code}

@@ -7,7 +7,6 @@ the storage directly, so every byte is written once and a broken upload leaves n
 from __future__ import annotations
 
 import io
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -18,8 +17,9 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
-from proofreel.adapters.jobs import UPLOAD_RECORD_SUFFIX
-from proofreel.adapters.storage import ObjectMissing, UploadTooLarge
+from proofreel.adapters.jobs import UPLOAD_KEY, UPLOAD_RECORD_SUFFIX
+from proofreel.adapters.storage import Label, ObjectMissing, UploadTooLarge, any_version
+from proofreel.core.media_types import media_type
 from proofreel.core.model import ArtifactRef
 from proofreel.core.names import safe_name
 from proofreel.errors import ProofreelError
@@ -34,7 +34,6 @@ MAX_PARTS = 100
 _FRAME_BYTES = 1_000_000  # what boundaries, headers and fields may add to the file itself
 _READ_BYTES = 64 * 1024
 _ROOM_CHECK_BYTES = 64 * 1024 * 1024  # how often the free space is looked at during an upload
-_KEY = re.compile(r"uploads/[0-9a-f]{32}/[^/]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +86,22 @@ def record_upload(ref: ArtifactRef) -> None:
     services().storage.put_bytes(ref.key + UPLOAD_RECORD_SUFFIX, record.encode())
 
 
-def recall_upload(key: str) -> ArtifactRef:
-    """Return what `record_upload` noted. Raises ObjectMissing for anything but such a key."""
+def recall_stored(key: str) -> ArtifactRef:
+    """Return what lies under `key`: an upload as `record_upload` noted it, or any other object of
+    the storage in its present version. Raises ObjectMissing, UploadTooLarge.
+    """
     storage = services().storage
-    if not _KEY.fullmatch(key) or storage.stat(key) is None:
+    found = storage.stat(key)
+    if found is None or (UPLOAD_KEY.match(key) and key.endswith(UPLOAD_RECORD_SUFFIX)):
         raise ObjectMissing(key)
-    digest, size_bytes = storage.read_bytes(key + UPLOAD_RECORD_SUFFIX).decode().split()
-    return ArtifactRef(key, digest, int(size_bytes))
+    if found.size_bytes > services().max_upload_bytes:
+        raise UploadTooLarge(services().max_upload_bytes)
+    if UPLOAD_KEY.fullmatch(key):
+        with suppress(ObjectMissing):
+            record = storage.read_bytes(any_version(key + UPLOAD_RECORD_SUFFIX))
+            digest, size_bytes = record.decode().split()
+            return ArtifactRef(key, digest, int(size_bytes))
+    return found.ref
 
 
 class _Form:
@@ -143,8 +151,13 @@ class _Form:
             raise BadRequest("Send one recording at a time.", "file_repeated")
         key = new_upload_key(label)
         limit_bytes = services().max_upload_bytes
-        self._ref = services().storage.put_stream(key, _reader(events), max_bytes=limit_bytes)
         self._name = key.rpartition("/")[2]
+        self._ref = services().storage.put_stream(
+            key,
+            _reader(events),
+            max_bytes=limit_bytes,
+            label=Label(media_type(self._name), self._name),
+        )
 
     def _read_field(self, events: Iterator[Event]) -> str:
         value = _reader(events).read(MAX_FORM_BYTES + 1)

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from structlog import get_logger
 
 from proofreel.core.findings import count_of
+from proofreel.core.job_fields import ORIGINAL, original
 from proofreel.core.jobs import TERMINAL, Artifact, Job
 from proofreel.core.model import SpeechOptions
 from proofreel.core.names import ARTIFACTS
@@ -24,14 +25,7 @@ from proofreel.web.format import (
     stage_lines,
 )
 from proofreel.web.languages import language_name
-from proofreel.web.views import (
-    ORIGINAL,
-    ORIGINAL_PURPOSE,
-    file_url,
-    iso_time,
-    job_files,
-    original,
-)
+from proofreel.web.views import ORIGINAL_PURPOSE, file_url, iso_time, job_files
 
 log = get_logger()
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from flask import request
 
 from proofreel.core import job_fields
+from proofreel.core.job_fields import ORIGINAL, original
 from proofreel.core.jobs import Artifact, Delivery, Job, JobResult
-from proofreel.core.names import ARTIFACTS, safe_name, stem_and_suffix
+from proofreel.core.names import ARTIFACTS
 from proofreel.web.schemas import (
     DeliveryAnswer,
     DeliveryTryAnswer,
@@ -20,37 +21,7 @@ from proofreel.web.schemas import (
 )
 from proofreel.web.services import services
 
-ORIGINAL = "original"
 ORIGINAL_PURPOSE = "The recording as it was uploaded"
-UNKNOWN_TYPE = "application/octet-stream"
-# By our own table, not the machine's: an upload is never served as a type that can carry script.
-MEDIA_TYPES = {
-    ".3gp": "video/3gpp",
-    ".aac": "audio/aac",
-    ".aif": "audio/aiff",
-    ".aiff": "audio/aiff",
-    ".avi": "video/x-msvideo",
-    ".flac": "audio/flac",
-    ".flv": "video/x-flv",
-    ".m4a": "audio/mp4",
-    ".m4v": "video/mp4",
-    ".mka": "audio/x-matroska",
-    ".mkv": "video/x-matroska",
-    ".mov": "video/quicktime",
-    ".mp3": "audio/mpeg",
-    ".mp4": "video/mp4",
-    ".mpeg": "video/mpeg",
-    ".mpg": "video/mpeg",
-    ".oga": "audio/ogg",
-    ".ogg": "audio/ogg",
-    ".ogv": "video/ogg",
-    ".opus": "audio/ogg",
-    ".ts": "video/mp2t",
-    ".wav": "audio/wav",
-    ".webm": "video/webm",
-    ".wma": "audio/x-ms-wma",
-    ".wmv": "video/x-ms-wmv",
-}
 
 
 def base_url() -> str:
@@ -66,20 +37,9 @@ def iso_time(at_ms: int | None) -> str | None:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def media_type(name: str) -> str:
-    """Return the type of a recording by its name; `application/octet-stream` if it has none."""
-    return MEDIA_TYPES.get(stem_and_suffix(name)[1].lower(), UNKNOWN_TYPE)
-
-
 def file_url(job_id: str, name: str, base: str) -> str:
     """Return where the file `name` of a job is fetched; `base` "" makes it relative to the host."""
     return job_fields.file_url(base, job_id, name)
-
-
-def original(job: Job) -> Artifact:
-    """Return the job's recording as one of its files."""
-    name = safe_name(job.name)
-    return Artifact(ORIGINAL, name, media_type(name), job.source)
 
 
 def job_files(job: Job) -> tuple[Artifact, ...]:

@@ -24,6 +24,7 @@ def send_once(worker: Worker, delivery_id: str, try_number: int) -> None:
     delivery, payload = found
     if len(delivery.tries) + 1 != try_number:
         return
+    payload = worker.announcer.as_sent(worker.ledger.find(delivery.job_id), payload)
     outcome = worker.sender.send(delivery.url, message_id=delivery.id, payload=payload)
     log.info(
         "webhook_sent",

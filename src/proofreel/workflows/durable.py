@@ -14,12 +14,13 @@ from pydantic import TypeAdapter
 
 from proofreel.adapters.database import DatabaseUnavailable
 from proofreel.adapters.jobs import job_prefix
-from proofreel.adapters.ledger import Ledger, Message
+from proofreel.adapters.ledger import Ledger
 from proofreel.adapters.queue import APPLICATION_VERSION, SCALE, workflow_id
 from proofreel.adapters.webhook import WebhookSender
-from proofreel.core.jobs import Failure, Job, JobResult, overall_percent
+from proofreel.core.jobs import Failure, JobResult, overall_percent
 from proofreel.core.model import JobSpec
 from proofreel.errors import JobCancelled, ProofreelError
+from proofreel.workflows.announce import Announcer
 from proofreel.workflows.results import Probed, Scaled
 from proofreel.workflows.steps import Toolbox, Workbench, workbench
 
@@ -32,12 +33,12 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """What the workflows of this process work with. `announce` makes a job's webhook message."""
+    """What the workflows of this process work with."""
 
     tools: Toolbox
     ledger: Ledger
     sender: WebhookSender
-    announce: Callable[[Job, JobResult | Failure], Message | None]
+    announcer: Announcer
     active: set[str] = field(default_factory=set)  # workflow ids being run right now
 
 
@@ -95,7 +96,7 @@ class DurableSteps:
                 with workbench(tools, spec, job_prefix(job.id), stage, monitor) as bench:
                     result = hop(bench)
                 if isinstance(result, JobResult):
-                    message = self._worker.announce(job, result)
+                    message = self._worker.announcer.announce(job, result)
                     ledger.complete(self._job_id, self._attempt, result, message)
                 return result
             except ProofreelError as error:
@@ -154,7 +155,7 @@ def end_badly(worker: Worker, job_id: str, attempt: int, failure: Failure) -> bo
     """End the job as failed and announce it; False if this attempt was over already."""
     try:
         job = worker.ledger.peek(job_id, attempt)
-        worker.ledger.fail(job_id, attempt, failure, worker.announce(job, failure))
+        worker.ledger.fail(job_id, attempt, failure, worker.announcer.announce(job, failure))
     except JobCancelled:
         return False
     return True

@@ -90,7 +90,10 @@ def _scale(job_id: str, attempt: int, probed: dict[str, Any]) -> Any:
     with _at_work(job_id=job_id, attempt=attempt) as worker:
         plan = TypeAdapter(Probed).validate_python(probed)
         steps = DurableSteps(worker, job_id, attempt)
-        scaled = steps.run("scale", Scaled, lambda bench: hops.scale(bench, plan))
+        try:
+            scaled = steps.run("scale", Scaled, lambda bench: hops.scale(bench, plan))
+        finally:
+            worker.tools.sources.forget(job_prefix(job_id))
         return TypeAdapter(Scaled).dump_python(scaled, mode="json")
 
 
@@ -121,6 +124,7 @@ def _tidy(worker: Worker, job_id: str) -> None:
 
     Nothing while the job is at work: then this worker was deposed, and they are another's.
     """
+    worker.tools.sources.forget(job_prefix(job_id))
     try:
         status = worker.ledger.status(job_id)
         if status is None:

@@ -5,8 +5,10 @@ A hop that runs again overwrites what it stored before and comes to the same res
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -33,7 +35,8 @@ from proofreel.workflows.steps import Workbench
 
 def probe(bench: Workbench) -> Probed:
     """Look what the file holds and whether it needs a smaller copy. Raises MediaError."""
-    source = bench.fetch(bench.spec.source, "source")
+    source = bench.source()
+    sha256 = bench.spec.source.sha256 or _digest_of(source)
     info = bench.tools.media.probe(source, monitor=bench.monitor)
     try:
         plan = plan_scaling(
@@ -42,8 +45,8 @@ def probe(bench: Workbench) -> Probed:
             max_bytes=bench.tools.max_file_bytes,
         )
     except ScaleImpossible as impossible:
-        return Probed(info, None, str(impossible))
-    return Probed(info, plan, "")
+        return Probed(info, None, str(impossible), sha256)
+    return Probed(info, plan, "", sha256)
 
 
 def scale(bench: Workbench, probed: Probed) -> Scaled:
@@ -52,7 +55,7 @@ def scale(bench: Workbench, probed: Probed) -> Scaled:
         return Scaled(None, probed.scale_note)
     kind = "scaled_video" if probed.info.video else "scaled_audio"
     target = bench.folder / f"scaled{ARTIFACTS[kind].suffix[-4:]}"
-    source = bench.fetch(bench.spec.source, "source")
+    source = bench.source()
     try:
         bench.tools.media.scale(source, target, probed.plan, probed.info, monitor=bench.monitor)
     except (ScaleMissed, TimeLimitExceeded) as error:
@@ -64,7 +67,7 @@ def extract(bench: Workbench, probed: Probed) -> Sound:
     """Take the sound out of the original. Raises MediaError."""
     target = bench.folder / "audio.wav"
     duration_ms = bench.tools.media.extract_audio(
-        bench.fetch(bench.spec.source, "source"), target, probed.info, monitor=bench.monitor
+        bench.source(), target, probed.info, monitor=bench.monitor
     )
     return Sound(bench.keep("audio.wav", target), duration_ms)
 
@@ -148,7 +151,7 @@ def publish(
         headline=review.headline,
         tape=review.tape,
     )
-    manifest = bench.deliver("manifest", _json(_manifest(bench, result)))
+    manifest = bench.deliver("manifest", _json(_manifest(bench, result, probed)))
     return JobResult(
         (*artifacts, manifest),
         result.duration_ms,
@@ -160,17 +163,17 @@ def publish(
 
 
 def _transcript(bench: Workbench, heard: Heard) -> Transcript:
-    data = json.loads(bench.tools.storage.read_bytes(heard.transcript.key))
+    data = json.loads(bench.tools.storage.read_bytes(heard.transcript))
     return transcript_from_json(data)
 
 
-def _manifest(bench: Workbench, result: JobResult) -> dict[str, object]:
+def _manifest(bench: Workbench, result: JobResult, probed: Probed) -> dict[str, object]:
     return {
         "version": 1,
         "original": {
             "name": bench.spec.name,
             "size": bench.spec.source.size_bytes,
-            "sha256": bench.spec.source.sha256,
+            "sha256": bench.spec.source.sha256 or probed.sha256,
         },
         "duration": to_seconds(result.duration_ms),
         "language": result.language,
@@ -187,6 +190,11 @@ def _manifest_entry(artifact: Artifact) -> dict[str, object]:
         "size": artifact.ref.size_bytes,
         "sha256": artifact.ref.sha256,
     }
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _json(data: object) -> str:

@@ -18,7 +18,7 @@ import structlog
 from dbos import DBOS
 
 from proofreel.adapters.database import now_ms
-from proofreel.adapters.jobs import UPLOAD_RECORD_SUFFIX, Jobs, job_prefix
+from proofreel.adapters.jobs import UPLOAD_KEY, UPLOAD_RECORD_SUFFIX, Jobs, job_prefix
 from proofreel.adapters.queue import APPLICATION_VERSION, workflow_id
 from proofreel.core.job_errors import JobNotFound
 from proofreel.core.jobs import Failure
@@ -112,8 +112,8 @@ class Housekeeper:
     def _forget_unused_uploads(self, before_ms: int) -> None:
         storage = self.worker.tools.storage
         for found in storage.list_objects("uploads"):
-            if found.modified_at_ms >= before_ms:
-                continue
+            if found.modified_at_ms >= before_ms or not UPLOAD_KEY.match(found.key):
+                continue  # too young, or not ours
             key = found.key.removesuffix(UPLOAD_RECORD_SUFFIX)
             if not (self.jobs.uses_source(key) or self.jobs.uses_source(found.key)):
                 storage.delete(found.key)

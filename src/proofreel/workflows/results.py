@@ -12,11 +12,15 @@ from proofreel.core.scaling import ScalePlan
 
 @dataclass(frozen=True)
 class Probed:
-    """`plan` None: the file is small enough; `scale_note` says why an oversized one has none."""
+    """`plan` None: the file is small enough; `scale_note` says why an oversized one has none.
+
+    `sha256` is the digest of the recording, which its ref has only if it was uploaded through us.
+    """
 
     info: MediaInfo
     plan: ScalePlan | None
     scale_note: str
+    sha256: str = ""  # as in checkpoints of earlier releases
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from typing import Protocol, TypeVar
 import structlog
 
 from proofreel.adapters.ffmpeg import Media
-from proofreel.adapters.storage import Storage
+from proofreel.adapters.storage import Label, Storage
 from proofreel.adapters.whisper import SpeechEngine
 from proofreel.core.jobs import Artifact
 from proofreel.core.model import ArtifactRef, JobSpec, Monitor
 from proofreel.core.names import ARTIFACTS, artifact_name
 from proofreel.workflows.results import Probed, Scaled
+from proofreel.workflows.sources import Sources
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -29,6 +30,7 @@ class Toolbox:
     """Everything the hops need from outside, and the figures that steer them."""
 
     storage: Storage
+    sources: Sources
     media: Media
     speech: SpeechEngine
     work_root: Path  # scratch folders are made in here
@@ -50,7 +52,13 @@ class Workbench:
     def fetch(self, ref: ArtifactRef, name: str) -> Path:
         """Return a local copy of `ref`, for reading only. Raises ObjectMissing."""
         target = self.folder / name
-        self.tools.storage.fetch(ref.key, target)
+        self.tools.storage.fetch(ref, target)
+        return target
+
+    def source(self) -> Path:
+        """Return a local copy of the recording, for reading only. Raises ObjectMissing."""
+        target = self.folder / "source"
+        self.tools.sources.provide(self.prefix, self.spec.source, target)
         return target
 
     def keep(self, name: str, path: Path) -> ArtifactRef:
@@ -59,11 +67,12 @@ class Workbench:
 
     def deliver(self, kind: str, content: Path | bytes | str) -> Artifact:
         """Store one of the job's files under the name that people will see."""
-        key = self.prefix + artifact_name(self.spec.name, kind)
+        name = artifact_name(self.spec.name, kind)
+        key, label = self.prefix + name, Label(ARTIFACTS[kind].content_type, name)
         if isinstance(content, Path):
-            return self.artifact(kind, self.tools.storage.put_file(key, content))
+            return self.artifact(kind, self.tools.storage.put_file(key, content, label=label))
         data = content.encode() if isinstance(content, str) else content
-        return self.artifact(kind, self.tools.storage.put_bytes(key, data))
+        return self.artifact(kind, self.tools.storage.put_bytes(key, data, label=label))
 
     def artifact(self, kind: str, ref: ArtifactRef) -> Artifact:
         """Return the stored bytes as one of the job's files."""

@@ -1,0 +1,1 @@
+"""Storage in a bucket of S3, MinIO or anything that speaks their protocol."""
