@@ -19,6 +19,7 @@ from proofreel.adapters.jobs import Jobs
 from proofreel.adapters.ledger import Ledger
 from proofreel.adapters.local_storage import LocalStorage
 from proofreel.adapters.queue import JobQueue
+from proofreel.adapters.storage import Storage
 from proofreel.core.jobs import Artifact, Failure, Job, JobResult
 from proofreel.core.model import SpeechOptions
 from proofreel.core.names import ARTIFACTS, artifact_name
@@ -100,6 +101,9 @@ class Site:
 
     def stored(self) -> set[str]:
         """Every stored file, by its path in the storage."""
+        if not isinstance(self.services.storage, LocalStorage):
+            found = map(self.services.storage.list_objects, ("jobs", "uploads"))
+            return {info.key for infos in found for info in infos}
         root = self.folder / "files"
         return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
@@ -110,13 +114,13 @@ class Site:
 
 
 @contextmanager
-def open_site(folder: Path, **changes: Any) -> Iterator[Site]:
-    """Start an application over an SQLite file and a storage in `folder`."""
+def open_site(folder: Path, storage: Storage | None = None, **changes: Any) -> Iterator[Site]:
+    """Start an application over an SQLite file and, unless one is given, a storage in `folder`."""
     url = f"sqlite:///{folder / 'web.sqlite'}"
     migrate(url)
     engine = open_engine(url)
     queue = JobQueue(engine)
-    storage = LocalStorage(folder / "files")
+    storage = storage or LocalStorage(folder / "files")
     services = WebServices(
         jobs=Jobs(engine, queue, storage),
         storage=storage,

@@ -19,6 +19,12 @@ SIZE = len(PREVIEW)
 
 
 @pytest.fixture
+def site(any_site: Site) -> Site:
+    """Every test here runs over every storage."""
+    return any_site
+
+
+@pytest.fixture
 def base(site: Site) -> str:
     """Where the files of a completed job are."""
     job_id = site.submit()

@@ -12,6 +12,12 @@ from proofreel.web.health import HealthChecks
 from tests.web.helpers import FILES, KEY, SOUND, Site, body, form, open_site, problem
 
 
+@pytest.fixture
+def site(any_site: Site) -> Site:
+    """Every test here runs over every storage."""
+    return any_site
+
+
 def test_health_needs_no_key(site: Site) -> None:
     answer = site.client.get("/health")
 
