@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -156,6 +156,8 @@ class ModelStore:
         UnknownModel.
         """
         model = known_model(name)
+        with suppress(ModelMissing, ModelCorrupt):
+            return self.path(name)  # as in an image, where nothing may be written, not even a lock
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             with self._locked(name):
