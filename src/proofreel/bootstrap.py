@@ -111,7 +111,7 @@ def _make_data_dir(settings: Settings) -> None:
     except OSError as error:
         raise DataDirUnusable(error.strerror or "it cannot be made") from error
     if not os.access(settings.data_path, os.W_OK | os.X_OK):
-        raise DataDirUnusable("it may not be written")
+        raise DataDirUnusable(f"it may not be written by user {os.geteuid()}")
 
 
 def make_toolbox(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -78,7 +79,7 @@ class Settings(BaseSettings):
 
     # The service
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=1, le=65535)
+    port: int = Field(8000, ge=1, le=65535, validation_alias=_fixed("PROOFREEL_PORT", "PORT"))
     web_threads: PositiveInt = 32
     max_upload_bytes: PositiveInt = 20 * 1024**3
     min_free_bytes: int = Field(512 * 1024**2, ge=0)  # below this an upload is refused
@@ -109,6 +110,18 @@ class Settings(BaseSettings):
     # Webhook
     webhook_secret: SecretStr | None = None  # unset: messages are not signed
     webhook_allow_private: bool = False
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _port_not_of_kubernetes(cls, value: object) -> object:
+        """Pass over what Kubernetes sets beside a Service that is called proofreel."""
+        return 8000 if isinstance(value, str) and value.startswith("tcp://") else value
+
+    @field_validator("metrics_port", mode="before")
+    @classmethod
+    def _metrics_port_not_of_kubernetes(cls, value: object) -> object:
+        """The same of a Service that is called proofreel-metrics."""
+        return None if isinstance(value, str) and value.startswith("tcp://") else value
 
     @field_validator(
         "webhook_url", "public_url", "s3_endpoint", "s3_public_endpoint", "s3_public_url"
@@ -193,4 +206,6 @@ def _problem(error: dict[str, object]) -> str:
         return f"{reason}."
     field = str(location[0])
     variable = field if field.isupper() else f"PROOFREEL_{field.upper()}"
+    if variable == "PROOFREEL_PORT" and not os.environ.get(variable):
+        variable = "PORT"  # which platforms set; it counts only where ours is unset
     return f"{variable} {reason}."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -430,3 +432,46 @@ def test_a_service_that_cannot_be_reached_is_no_wrong_setting() -> None:
             S3Storage(S3Settings("reel", endpoint, "key", "secret")).check()
 
     assert str(caught.value) == "The file storage could not be reached. Try again later."
+
+
+# Size
+
+_MEASURE = """
+import resource, sys
+from proofreel.adapters.s3.client import S3Settings
+from proofreel.adapters.s3.storage import S3Storage
+
+class Blocks:
+    left = 256
+    def read(self, size):
+        self.left -= 1
+        return bytes([self.left % 251]) * 2**20 if self.left >= 0 else b""
+
+def peak_kib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+storage = S3Storage(S3Settings(*sys.argv[1:]))
+storage.read_bytes(storage.put_bytes("uploads/1/small", b"x" * 2**20))
+before = peak_kib()
+ref = storage.put_stream("uploads/1/large", Blocks())
+with storage.open_range(ref, 0, ref.size_bytes) as source:
+    while source.read(2**18):
+        pass
+print(ref.size_bytes // 2**20, (peak_kib() - before) // 1024)
+"""
+
+
+def test_a_large_object_passes_through_in_little_memory(bucket: S3Settings) -> None:
+    where = (bucket.bucket, bucket.endpoint, bucket.access_key, bucket.secret_key)
+
+    measured = subprocess.run(
+        [sys.executable, "-c", _MEASURE, *map(str, where)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+
+    size_mib, growth_mib = map(int, measured.stdout.split())
+    assert size_mib == 256
+    assert growth_mib < 100

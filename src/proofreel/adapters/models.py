@@ -166,6 +166,8 @@ class ModelStore:
         UnknownModel.
         """
         model = known_model(name)
+        with suppress(ModelMissing, ModelCorrupt):
+            return self.path(name)  # as in an image, where nothing may be written, not even a lock
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             with self._locked(name):

@@ -20,6 +20,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ReadTimeoutError,
     ResponseStreamingError,
+    SSLError,
 )
 from botocore.exceptions import ConnectionError as S3ConnectionError
 from urllib3.exceptions import HTTPError
@@ -188,6 +189,12 @@ def translated(action: str) -> Iterator[None]:
         raise StorageUnavailable(action, _reason(error)) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         problem = "There are no keys for the S3 service: set S3_ACCESS_KEY and S3_SECRET_KEY."
+        raise StorageMisconfigured(problem, str(error)) from error
+    except SSLError as error:
+        problem = (
+            "The certificate of the S3 service is not trusted: "
+            "set AWS_CA_BUNDLE to the file of its authority's certificate."
+        )
         raise StorageMisconfigured(problem, str(error)) from error
     except (EndpointConnectionError, ConnectTimeoutError) as error:
         raise StorageUnavailable("be reached", str(error)) from error

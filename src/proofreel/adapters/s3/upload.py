@@ -58,8 +58,11 @@ class Upload:
             self._digest.update(chunk)
             part += chunk
             while len(part) >= part_bytes:
-                yield bytes(part[:part_bytes])
+                with memoryview(part) as view:  # so that it is copied once, not twice
+                    full = bytes(view[:part_bytes])
                 del part[:part_bytes]
+                yield full
+                del full
                 count += 1
                 if count % _PARTS_OF_A_SIZE == 0:
                     part_bytes *= 2
