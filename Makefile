@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PROOFREEL_MODELS_DIR ?= $(CURDIR)/data/models
 
-.PHONY: demo serve test check bench lock clean
+.PHONY: demo serve up test check bench lock clean
 
 demo: $(VENV)/.run ## Run the service once over the sample recording and print its report
 	@$(BIN)/python tools/demo.py
@@ -12,6 +12,13 @@ demo: $(VENV)/.run ## Run the service once over the sample recording and print i
 serve: $(VENV)/.run ## Run the service at http://127.0.0.1:8000 until ^C
 	@$(BIN)/proofreel models pull base
 	@$(BIN)/proofreel serve
+
+up: .env ## Run everything with Docker: web, worker, PostgreSQL, MinIO
+	docker compose up --build --detach
+	@echo "Proofreel is at http://127.0.0.1:8000; the key is API_KEY in .env. Stop it with: docker compose down"
+
+.env:
+	@sh tools/make_env.sh
 
 test: $(VENV)/.dev $(VENV)-s3/.ready ## Run all tests
 	@$(BIN)/proofreel models pull base

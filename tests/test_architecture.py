@@ -21,6 +21,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "core": ("core", "errors"),
     "adapters": ("adapters", "core", "errors"),
     "workflows": ("workflows", "adapters", "core", "errors"),
+    "readiness": ("adapters", "core", "errors"),
     "bootstrap": ("settings", "workflows", "adapters", "core", "errors"),
     "web": ("web", "adapters.jobs", "adapters.storage", "core", "errors"),
 }
@@ -47,6 +48,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "markupsafe": ("adapters.report_page", "web"),
     "numpy": ("core", "adapters", "workflows"),
     "onnxruntime": ("adapters.whisper_child",),
+    "opentelemetry": ("adapters.tracing",),
+    "prometheus_client": ("adapters.metrics",),
     "psycopg": ("adapters.postgres",),
     "pydantic": ("settings", "web", "workflows"),
     "pydantic_settings": ("settings",),
@@ -62,8 +65,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 
 # What the pure core may use of the standard library: nothing here reads a file or a clock.
 PURE = (
-    *("__future__", "bisect", "collections", "dataclasses", "enum", "functools", "html"),
-    *("itertools", "json", "math", "operator", "re", "string", "typing", "unicodedata"),
+    *("__future__", "bisect", "collections", "contextlib", "dataclasses", "enum", "functools"),
+    *("html", "itertools", "json", "math", "operator", "re", "string", "typing", "unicodedata"),
     "urllib.parse",
 )
 STANDARD = sys.stdlib_module_names | {"_typeshed"}

@@ -36,7 +36,7 @@ WRONG = {
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith("PROOFREEL_") or name in WRONG or name == "FFMPEG_BINARY":
+        if name.startswith("PROOFREEL_") or name in WRONG or name in ("FFMPEG_BINARY", "PORT"):
             monkeypatch.delenv(name)
 
 
@@ -118,3 +118,49 @@ def test_a_value_of_the_command_line_wins_over_the_environment(
 def test_secrets_are_not_shown_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     _set(monkeypatch, {"API_KEY": "geheim-1", "PROOFREEL_WEBHOOK_SECRET": "geheim-2"})
     assert "geheim" not in repr(load_settings()) + str(load_settings())
+
+
+def test_every_secret_of_the_settings_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "the key, as a whole")
+    monkeypatch.setenv("PROOFREEL_WEBHOOK_SECRET", "whsec_b2xk whsec_bmV3")
+    monkeypatch.setenv(
+        "WEBHOOK_URL", "https://me:hook%20word@hook.example/a-long-secret-path?t=tok"
+    )
+    monkeypatch.setenv(
+        "PROOFREEL_DATABASE_URL", "postgresql://u:db-word@db.example/p?sslpassword=k"
+    )
+    found = set(load_settings().secrets) - {""}
+
+    assert found == {
+        *("the key, as a whole", "whsec_b2xk", "whsec_bmV3", "b2xk", "bmV3"),
+        *("hook%20word", "hook word", "/a-long-secret-path", "tok", "db-word", "k"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "port"),
+    [
+        ({"PORT": "8080"}, 8080),
+        ({"PORT": "8080", "PROOFREEL_PORT": "9000"}, 9000),
+        ({"PORT": "8080", "PROOFREEL_PORT": ""}, 8080),
+    ],
+)
+def test_the_port_that_a_platform_assigns_counts_unless_ours_is_set(
+    monkeypatch: pytest.MonkeyPatch, values: Mapping[str, str], port: int
+) -> None:
+    _set(monkeypatch, values)
+    assert load_settings().port == port
+
+
+def test_a_wrong_port_of_a_platform_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, {"PORT": "http"})
+    with pytest.raises(SettingsError, match=r"cannot be used\. PORT should be a valid integer"):
+        load_settings()
+
+
+def test_what_kubernetes_tells_of_a_service_called_proofreel_is_no_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tcp = "tcp://10.96.0.17:8000"
+    _set(monkeypatch, {"PROOFREEL_PORT": tcp, "PROOFREEL_METRICS_PORT": tcp})
+    assert (load_settings().port, load_settings().metrics_port) == (8000, None)

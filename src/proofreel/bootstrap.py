@@ -16,6 +16,7 @@ from proofreel.adapters.ffmpeg_args import MediaLimits
 from proofreel.adapters.jobs import Jobs
 from proofreel.adapters.ledger import Ledger
 from proofreel.adapters.local_storage import LocalStorage
+from proofreel.adapters.metrics import Metrics
 from proofreel.adapters.migrations import migrate
 from proofreel.adapters.models import ModelStore
 from proofreel.adapters.queue import JobQueue
@@ -23,6 +24,7 @@ from proofreel.adapters.secrets_file import ensure_secret, make_api_key
 from proofreel.adapters.storage import Storage
 from proofreel.adapters.webhook import WebhookSecretInvalid, WebhookSender
 from proofreel.adapters.whisper import SpeechEngine
+from proofreel.core.spans import NoTracer, Tracer
 from proofreel.errors import Misconfigured
 from proofreel.settings import Settings, SettingsError
 from proofreel.workflows.announce import Announcer
@@ -53,6 +55,7 @@ class Services:
     queue: JobQueue
     storage: Storage
     jobs: Jobs
+    metrics: Metrics
 
     def close(self) -> None:
         self.queue.close()
@@ -88,7 +91,7 @@ def make_models(settings: Settings) -> ModelStore:
     return ModelStore(settings.models_path, folder=Path(settings.model) if named_by_path else None)
 
 
-def make_services(settings: Settings) -> Services:
+def make_services(settings: Settings, metrics: Metrics | None = None) -> Services:
     """Open the database (bringing its tables up to date) and the storage.
 
     Raises Misconfigured, Unavailable.
@@ -98,7 +101,9 @@ def make_services(settings: Settings) -> Services:
     engine = open_engine(settings.database)
     queue = JobQueue(engine)
     storage = make_storage(settings)
-    return Services(settings, engine, queue, storage, Jobs(engine, queue, storage))
+    metrics = metrics or Metrics()
+    jobs = Jobs(engine, queue, storage, ended=metrics.job_ended)
+    return Services(settings, engine, queue, storage, jobs, metrics)
 
 
 def _make_data_dir(settings: Settings) -> None:
@@ -107,11 +112,15 @@ def _make_data_dir(settings: Settings) -> None:
     except OSError as error:
         raise DataDirUnusable(error.strerror or "it cannot be made") from error
     if not os.access(settings.data_path, os.W_OK | os.X_OK):
-        raise DataDirUnusable("it may not be written")
+        raise DataDirUnusable(f"it may not be written by user {os.geteuid()}")
 
 
-def make_toolbox(settings: Settings, storage: Storage, work_root: Path) -> Toolbox:
+def make_toolbox(
+    settings: Settings, storage: Storage, work_root: Path, metrics: Metrics | None = None
+) -> Toolbox:
     """Find FFmpeg and prepare the recogniser; the model is loaded by the first job."""
+    metrics = metrics or Metrics()
+    metrics.expect_model(Path(settings.model).name)
     return Toolbox(
         storage=storage,
         sources=Sources(storage, work_root / "sources"),
@@ -130,22 +139,25 @@ def make_toolbox(settings: Settings, storage: Storage, work_root: Path) -> Toolb
             threads=settings.threads,
             batch_size=settings.batch_size,
             beam_size=settings.beam_size,
+            metrics=metrics,
         ),
         work_root=work_root,
         max_file_bytes=settings.max_file_size,
         silence_at_least_ms=settings.silence_at_least_ms,
         silence_below_dbfs=settings.silence_below_dbfs,
+        metrics=metrics,
     )
 
 
-def make_worker(services: Services, work_root: Path) -> Worker:
+def make_worker(services: Services, work_root: Path, tracer: Tracer | None = None) -> Worker:
     """Put together all that a worker needs. Raises Misconfigured."""
     settings = services.settings
     return Worker(
-        tools=make_toolbox(settings, services.storage, work_root),
-        ledger=Ledger(services.engine, services.queue),
+        tools=make_toolbox(settings, services.storage, work_root, services.metrics),
+        ledger=Ledger(services.engine, services.queue, ended=services.metrics.job_ended),
         sender=_make_sender(settings),
         announcer=Announcer(settings.webhook_url, outside_url(settings), services.storage.link),
+        tracer=tracer or NoTracer(),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 
 from proofreel.core.model import SpeechOptions
 from proofreel.errors import ProofreelError
-from proofreel.logs import configure_logging
+from proofreel.logs import announce, configure_logging, tell_end
 from proofreel.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -44,23 +45,27 @@ def main() -> None:
     try:
         app()
     except ProofreelError as error:
-        typer.echo(f"proofreel: {error}", err=True)
+        if sys.argv[1:2] in (["serve"], ["web"], ["worker"]):
+            tell_end(error)
+        else:
+            typer.echo(f"proofreel: {error}", err=True)
         sys.exit(1 if error.retryable else 2)
 
 
 def _settings(**given: Any) -> Settings:
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format, secrets=settings.secrets)
     return settings
 
 
 @app.command()
 def serve(host: Host = None, port: Port = None) -> None:
     """Run the service: web and worker on this machine. Stops with ^C."""
+    from proofreel.adapters.metrics import SHARED_FOLDER
     from proofreel.bootstrap import api_key, check_worker
     from proofreel.commands.models import ensure_model
     from proofreel.commands.storage import check_storage
-    from proofreel.processes import Supervisor, check_address
+    from proofreel.processes import Supervisor, check_address, fresh_folder
 
     settings = _settings(host=host, port=port)
     check_worker(settings)  # what is wrong shows here, before any child
@@ -70,13 +75,22 @@ def serve(host: Host = None, port: Port = None) -> None:
     key, made = api_key(settings)
     if made:
         typer.echo(f"API key, made now and kept in {settings.data_dir / 'api_key'}: {key}")
-    typer.echo(f"Proofreel is at http://{settings.host}:{settings.port}", err=True)
+    announce(settings.log_format, f"Proofreel is at http://{settings.host}:{settings.port}")
     run = [sys.executable, "-m", "proofreel"]
     address = ["--host", settings.host, "--port", str(settings.port)]
     commands = {"web": [*run, "web", *address], "worker": [*run, "worker"]}
+    metrics = fresh_folder(settings.data_path / "metrics")  # both halves count in here
     # a worker hands over after its grace, and web has ten seconds for requests under way
-    status = Supervisor(commands, grace_s=settings.stop_grace_s + 12).run()
-    typer.echo("Stopped. What was at work goes on at the next start.", err=True)
+    supervisor = Supervisor(
+        commands,
+        grace_s=settings.stop_grace_s + 12,
+        environment={SHARED_FOLDER: str(metrics)},
+    )
+    try:
+        status = supervisor.run()
+    finally:
+        shutil.rmtree(metrics, ignore_errors=True)
+    announce(settings.log_format, "Stopped. What was at work goes on at the next start.")
     raise typer.Exit(status)
 
 
@@ -119,7 +133,7 @@ def transcribe(
     from proofreel.commands.transcribe import transcribe_files
 
     settings = load_settings()
-    configure_logging(settings.log_format, level=logging.ERROR)
+    configure_logging(settings.log_format, level=logging.ERROR, secrets=settings.secrets)
     options = SpeechOptions(model or settings.model, language, task.value, prompt)
     check_options(options)
     ensure_model(settings, options.model)

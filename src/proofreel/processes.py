@@ -111,6 +111,7 @@ class Supervisor:
 
     commands: Mapping[str, Sequence[str]]
     grace_s: float  # after this a child that was told to stop is killed
+    environment: Mapping[str, str] = field(default_factory=dict)  # besides our own
     _children: list[_Child] = field(default_factory=list)
     _stopping: bool = False
 
@@ -122,7 +123,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         for name, argv in self.commands.items():
-            self._children.append(_Child(name, argv, _start(argv), time.monotonic()))
+            self._children.append(_Child(name, argv, self._start(argv), time.monotonic()))
         status = 0
         try:
             while not self._stopping and status == 0:
@@ -150,9 +151,14 @@ class Supervisor:
                 child.restart_at_s = now_s + (0.0 if steady else delay_s)
                 log.warning("process_ended", process=child.name, status=status)
             if now_s >= child.restart_at_s:
-                child.process, child.started_s = _start(child.argv), now_s
+                child.process, child.started_s = self._start(child.argv), now_s
                 child.restart_at_s = 0.0
         return 0
+
+    def _start(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        # a session of its own: ^C on the terminal reaches the supervisor alone, which stops all
+        environment = {**os.environ, **self.environment, _PARENT: str(os.getpid())}
+        return subprocess.Popen(argv, env=environment, start_new_session=True)  # noqa: S603
 
     def _stop_all(self) -> None:
         for child in self._children:
@@ -166,20 +172,19 @@ class Supervisor:
                 child.process.wait()
 
 
-def _start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
-    # a session of its own: ^C on the terminal reaches the supervisor alone, which stops in order
-    environment = {**os.environ, _PARENT: str(os.getpid())}
-    return subprocess.Popen(argv, env=environment, start_new_session=True)  # noqa: S603
-
-
 def fresh_scratch(folder: Path) -> Path:
     """Make `folder` empty and the place for every temporary file of this process.
 
     A worker that was killed leaves its scratch files behind; the next one in its slot removes them.
     """
+    tempfile.tempdir = str(fresh_folder(folder))
+    return folder
+
+
+def fresh_folder(folder: Path) -> Path:
+    """Make `folder` and nothing in it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    tempfile.tempdir = str(folder)
     return folder
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -17,6 +19,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proofreel.errors import Misconfigured
+
+_SECRET_PATH_CHARS = 16  # a webhook's path as long as this may be all that keeps strangers out
 
 
 class SettingsError(Misconfigured):
@@ -75,13 +79,15 @@ class Settings(BaseSettings):
 
     # The service
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=1, le=65535)
+    port: int = Field(8000, ge=1, le=65535, validation_alias=_fixed("PROOFREEL_PORT", "PORT"))
     web_threads: PositiveInt = 32
     max_upload_bytes: PositiveInt = 20 * 1024**3
     min_free_bytes: int = Field(512 * 1024**2, ge=0)  # below this an upload is refused
     public_url: str | None = None  # how the outside reaches us; unset: as the request came
     retention_days: int = Field(0, ge=0)  # 0: keep for ever
     log_format: Literal["console", "json"] = "console"
+    metrics_port: int | None = Field(None, ge=1, le=65535)  # of a worker by itself; unset: none
+    metrics_host: str = "127.0.0.1"
 
     # Speech
     model: str = "base"
@@ -105,6 +111,18 @@ class Settings(BaseSettings):
     # Webhook
     webhook_secret: SecretStr | None = None  # unset: messages are not signed
     webhook_allow_private: bool = False
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _port_not_of_kubernetes(cls, value: object) -> object:
+        """Pass over what Kubernetes sets beside a Service that is called proofreel."""
+        return 8000 if isinstance(value, str) and value.startswith("tcp://") else value
+
+    @field_validator("metrics_port", mode="before")
+    @classmethod
+    def _metrics_port_not_of_kubernetes(cls, value: object) -> object:
+        """The same of a Service that is called proofreel-metrics."""
+        return None if isinstance(value, str) and value.startswith("tcp://") else value
 
     @field_validator(
         "webhook_url", "public_url", "s3_endpoint", "s3_public_endpoint", "s3_public_url"
@@ -155,6 +173,24 @@ class Settings(BaseSettings):
         """The SQLAlchemy URL of the one database that jobs, deliveries and the engine share."""
         return self.database_url or f"sqlite:///{self.data_path / 'proofreel.sqlite'}"
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that must never be told, the log included."""
+        found = []
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                secret = value.get_secret_value()
+                parts = secret.split() if secret.startswith("whsec_") else [secret]
+                found += [*parts, *(part.removeprefix("whsec_") for part in parts)]
+            elif isinstance(value, str) and "://" in value:
+                address = urlsplit(value)
+                found += [address.password or "", unquote(address.password or "")]
+                found += [each for values in parse_qs(address.query).values() for each in values]
+        hook = urlsplit(self.webhook_url or "")
+        found += [hook.path] if len(hook.path) >= _SECRET_PATH_CHARS else []
+        return tuple(found)
+
 
 def load_settings(**overrides: object) -> Settings:
     """Read the settings. Raises SettingsError naming each wrong variable and what it should be."""
@@ -171,4 +207,6 @@ def _problem(error: dict[str, object]) -> str:
         return f"{reason}."
     field = str(location[0])
     variable = field if field.isupper() else f"PROOFREEL_{field.upper()}"
+    if variable == "PROOFREEL_PORT" and not os.environ.get(variable):
+        variable = "PORT"  # which platforms set; it counts only where ours is unset
     return f"{variable} {reason}."

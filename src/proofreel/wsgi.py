@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger as GunicornLogger
 
+from proofreel.adapters.census import take_census
+from proofreel.adapters.metrics import open_metrics
 from proofreel.adapters.speech_options import check_options
+from proofreel.adapters.tracing import open_tracer
 from proofreel.bootstrap import api_key, cookie_secret, make_models, make_services, sample_recording
+from proofreel.logs import keep_secret, tell_end
+from proofreel.readiness import checks as readiness_checks
 from proofreel.settings import Settings, load_settings
 from proofreel.web.app import create_app
 from proofreel.web.services import WebServices
@@ -18,8 +26,11 @@ from proofreel.web.services import WebServices
 def make_app(settings: Settings | None = None) -> Flask:
     """Build the application from the environment. Raises Misconfigured, Unavailable."""
     settings = settings or load_settings()
-    services = make_services(settings)
+    metrics = open_metrics()
+    services = make_services(settings, metrics)
+    metrics.watch_jobs(lambda: take_census(services.engine))
     key, _ = api_key(settings)
+    keep_secret(key)
     return create_app(
         WebServices(
             jobs=services.jobs,
@@ -33,6 +44,17 @@ def make_app(settings: Settings | None = None) -> Flask:
             models=_models_on_offer(settings),
             sample=sample_recording(),
             check_options=check_options,
+            metrics_page=metrics.page,
+            tracer=open_tracer("proofreel-web"),
+            on_request=metrics.request_answered,
+            checks=readiness_checks(
+                services.jobs,
+                services.storage,
+                make_models(settings),
+                model=settings.model,
+                data_path=settings.data_path,
+                min_free_bytes=settings.min_free_bytes,
+            ),
         )
     )
 
@@ -40,6 +62,13 @@ def make_app(settings: Settings | None = None) -> Flask:
 def _models_on_offer(settings: Settings) -> tuple[str, ...]:
     here = (status.name for status in make_models(settings).list() if status.installed)
     return tuple(dict.fromkeys((settings.model, *here)))
+
+
+class _Log(GunicornLogger):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's lines go the way of ours."""
+
+    def _set_handler(self, log: logging.Logger, *_args: object, **_more: object) -> None:
+        log.propagate = True
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
@@ -63,6 +92,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             "accesslog": None,
             "control_socket_disable": True,
             "loglevel": "warning",
+            "logger_class": _Log,
             "proc_name": "proofreel-web",
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108
         }
@@ -70,4 +100,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return make_app(self._settings)
+        try:
+            return make_app(self._settings)
+        except Exception as error:  # gunicorn would print it in a form of its own
+            tell_end(error)
+            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None

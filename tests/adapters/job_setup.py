@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,6 +18,7 @@ from proofreel.adapters.ledger import Ledger
 from proofreel.adapters.local_storage import LocalStorage
 from proofreel.adapters.migrations import migrate
 from proofreel.adapters.queue import JobQueue
+from proofreel.core.jobs import JobResult
 from proofreel.core.model import JobSpec, SpeechOptions
 from tests.postgres_server import migrated_template, postgres_server
 
@@ -38,6 +39,10 @@ class JobSetup:
         folder = hashlib.sha256(f"{name} {len(data)}".encode()).hexdigest()[:32]
         key = f"uploads/{folder}/{name}"
         return JobSpec(self.storage.put_stream(key, BytesIO(data)), name, SpeechOptions())
+
+    def result(self) -> JobResult:
+        """Return what a job without a single file left behind."""
+        return JobResult((), 1000, "en", {}, "1 s; all good.", {})
 
     def engine_status(self, workflow: str) -> str | None:
         """Return what the job engine itself holds of a workflow."""
@@ -70,19 +75,24 @@ def fresh_database(folder: Path, kind: Database, *, migrated: bool = True) -> It
 
 
 @contextmanager
-def job_setup(folder: Path, kind: Database = "sqlite") -> Iterator[JobSetup]:
-    with fresh_database(folder, kind) as url, opened(folder, url) as setup:
+def job_setup(
+    folder: Path, kind: Database = "sqlite", ended: Callable[[str], None] = lambda _: None
+) -> Iterator[JobSetup]:
+    with fresh_database(folder, kind) as url, opened(folder, url, ended) as setup:
         yield setup
 
 
 @contextmanager
-def opened(folder: Path, url: str) -> Iterator[JobSetup]:
+def opened(
+    folder: Path, url: str, ended: Callable[[str], None] = lambda _: None
+) -> Iterator[JobSetup]:
     """Open a database that is up to date."""
     engine = open_engine(url)
     queue = JobQueue(engine)
     storage = LocalStorage(folder / "files")
     try:
-        yield JobSetup(url, engine, storage, Jobs(engine, queue, storage), Ledger(engine, queue))
+        jobs = Jobs(engine, queue, storage, ended)
+        yield JobSetup(url, engine, storage, jobs, Ledger(engine, queue, ended))
     finally:
         queue.close()
         engine.dispose()

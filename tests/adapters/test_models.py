@@ -105,6 +105,13 @@ def test_a_truncated_model_is_refused(tiny_copy: Path) -> None:
         ModelStore(tiny_copy).verify("tiny.en")
 
 
+def test_pulling_what_is_here_needs_no_lock_as_in_an_image_that_cannot_be_written(
+    tiny_copy: Path,
+) -> None:
+    assert ModelStore(tiny_copy, sources=(nothing,)).pull("tiny.en") == tiny_copy / "tiny.en"
+    assert not (tiny_copy / ".lock-tiny.en").exists()
+
+
 def test_pulling_replaces_a_damaged_copy(tiny_copy: Path, tmp_path: Path) -> None:
     good = tmp_path / "good"
     shutil.copytree(tiny_copy / "tiny.en", good)

@@ -14,11 +14,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from proofreel import readiness
 from proofreel.adapters.database import open_engine
 from proofreel.adapters.jobs import Jobs
 from proofreel.adapters.ledger import Ledger
 from proofreel.adapters.local_storage import LocalStorage
 from proofreel.adapters.migrations import migrate
+from proofreel.adapters.models import ModelStore
 from proofreel.adapters.queue import JobQueue
 from proofreel.adapters.storage import Storage
 from proofreel.core.jobs import Artifact, Failure, Job, JobResult
@@ -122,8 +124,9 @@ def open_site(folder: Path, storage: Storage | None = None, **changes: Any) -> I
     engine = open_engine(url)
     queue = JobQueue(engine)
     storage = storage or LocalStorage(folder / "files")
+    jobs = Jobs(engine, queue, storage)
     services = WebServices(
-        jobs=Jobs(engine, queue, storage),
+        jobs=jobs,
         storage=storage,
         api_keys=(KEY, OLD_KEY),
         cookie_secret=b"signs cookies in tests",
@@ -134,6 +137,14 @@ def open_site(folder: Path, storage: Storage | None = None, **changes: Any) -> I
         models=("base", "tiny.en"),
         sample=None,
         check_options=check_options,
+        checks=readiness.checks(
+            jobs,
+            storage,
+            ModelStore(folder / "models"),
+            model="base",
+            data_path=folder,
+            min_free_bytes=0,
+        ),
     )
     services = replace(services, **changes)
     app = create_app(services)

@@ -14,7 +14,10 @@ from proofreel.web.limits import FailureLimiter
 from tests.web.helpers import AUTH, KEY, OLD_KEY, Site, body, form, open_site, problem
 
 # The doors themselves, and what holds nothing of anybody's.
-OPEN = {"/health", "/check_api_key", "/session", "/", "/jobs/<job_id>", "/favicon.ico"}
+OPEN = {
+    *("/health", "/health/ready", "/check_api_key", "/session"),
+    *("/", "/jobs/<job_id>", "/favicon.ico"),
+}
 OPEN_PREFIXES = ("/openapi", "/assets/", "/static/")
 
 

@@ -97,7 +97,7 @@ def test_logs_have_one_line_per_request_and_never_a_key(
     browser.post("/v1/jobs", headers={"X-CSRF-Token": token})
     logged = capsys.readouterr().out
 
-    assert logged.count("request_id=") == 5
+    assert logged.count("] request ") == 5
     assert "route=/v1/jobs" in logged
     for secret in (KEY, OLD_KEY, "guessed-key", "hidden-search", token):
         assert secret not in logged

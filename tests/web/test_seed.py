@@ -7,8 +7,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from proofreel.adapters.storage import StorageUnavailable
-from proofreel.web.health import HealthChecks
 from tests.web.helpers import FILES, KEY, SOUND, Site, body, form, open_site, problem
 
 
@@ -16,43 +14,6 @@ from tests.web.helpers import FILES, KEY, SOUND, Site, body, form, open_site, pr
 def site(any_site: Site) -> Site:
     """Every test here runs over every storage."""
     return any_site
-
-
-def test_health_needs_no_key(site: Site) -> None:
-    answer = site.client.get("/health")
-
-    assert answer.status_code == 200
-    assert body(answer)["status"] == "healthy"
-    assert body(answer)["checks"] == {"database": "ok", "storage": "ok"}
-
-
-def test_health_says_what_does_not_answer(tmp_path: Path) -> None:
-    (tmp_path / "files").write_text("a file where the folder should be")
-    with open_site(tmp_path) as site:
-        answer = site.client.get("/health")
-
-    assert answer.status_code == 503
-    assert body(answer)["status"] == "unhealthy"
-    assert body(answer)["checks"]["database"] == "ok"
-    assert str(tmp_path) not in answer.text
-
-
-def test_many_questions_about_health_ask_the_parts_once(site: Site) -> None:
-    now = [0.0]
-    asked: list[float] = []
-
-    class Watched:
-        def check(self) -> None:
-            asked.append(now[0])
-            raise StorageUnavailable("store a file", "it is a test")
-
-    checks = HealthChecks(site.services.jobs, Watched(), clock=lambda: now[0])  # type: ignore[arg-type]
-    answers = [checks.ask() for _ in range(5)]
-    now[0] = 2.5
-    checks.ask()
-
-    assert asked == [0.0, 2.5]
-    assert answers[0]["storage"] == "The file storage could not store a file. Try again later."
 
 
 def test_check_api_key_tells_a_right_key_from_a_wrong_one(site: Site) -> None:

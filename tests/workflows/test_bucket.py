@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
+from proofreel.adapters.jobs import job_prefix
 from tests.media_samples import make, make_video
 from tests.s3.bucket import client, environment_of, fresh_bucket, server
 from tests.s3.fault_proxy import FAULTS, Fault, fault_proxy
@@ -112,7 +113,7 @@ def test_the_files_of_a_job_lie_in_the_bucket_with_types_and_names(
         lambda: (
             "Contents"
             not in client().list_objects_v2(
-                Bucket=bucket_of(service), Prefix=f"jobs/{job['id']}/work/"
+                Bucket=bucket_of(service), Prefix=f"{job_prefix(job['id'])}work/"
             )
         ),
         what="the end of the intermediate files",

@@ -7,7 +7,7 @@ answered with 202 is durable, and neither half exists without the other.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import sqlalchemy as sa
@@ -42,10 +42,18 @@ _IN_NO_NAME = re.compile("[\0\ud800-\udfff]")  # nor in any text that a database
 class Jobs:
     """All that can be asked about jobs, over the shared database. Safe to share between threads."""
 
-    def __init__(self, engine: sa.Engine, queue: JobQueue, storage: Storage) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        queue: JobQueue,
+        storage: Storage,
+        ended: Callable[[JobStatus], None] = lambda _: None,
+    ) -> None:
+        """Tell `ended` of every job that this one ends, which is by cancelling it."""
         self._engine = engine
         self._queue = queue
         self._storage = storage
+        self._ended = ended
 
     def submit(
         self, spec: JobSpec, *, idempotency_key: str | None = None, traceparent: str | None = None
@@ -128,6 +136,7 @@ class Jobs:
                 )
             if done.rowcount == 0:
                 raise JobStateConflict("cancelled", self.get(job_id).status)
+            self._ended("cancelled")
             self._queue.cancel_job(job.id, job.attempt)
         return self.get(job_id)
 

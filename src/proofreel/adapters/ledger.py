@@ -6,7 +6,7 @@ worker that was cancelled, replaced or asleep cannot overwrite what came after i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,9 +33,16 @@ class Message:
 class Ledger:
     """The worker's side of the job table. Every method may raise DatabaseUnavailable."""
 
-    def __init__(self, engine: sa.Engine, queue: JobQueue) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        queue: JobQueue,
+        ended: Callable[[JobStatus], None] = lambda _: None,
+    ) -> None:
+        """Tell `ended` of every job whose end was written down here, once each."""
         self._engine = engine
         self._queue = queue
+        self._on_end = ended
 
     def start(self, job_id: str, attempt: int, stage: str, percent: int) -> Job:
         """Note that `stage` begins. Raises JobCancelled if this attempt is no longer wanted."""
@@ -79,16 +86,23 @@ class Ledger:
             found: JobStatus | None = connection.execute(query).scalar_one_or_none()
         return found
 
+    def traceparent(self, job_id: str) -> str | None:
+        """Return the trace of the request that submitted the job, None if there is none."""
+        query = sa.select(db.jobs.c.traceparent).where(db.jobs.c.id == job_id)
+        with db.database_errors(), self._engine.connect() as connection:
+            found: str | None = connection.execute(query).scalar_one_or_none()
+        return found
+
     def complete(
         self, job_id: str, attempt: int, result: JobResult, message: Message | None
     ) -> None:
         """End the job well and queue its message, both or neither. Raises JobCancelled."""
-        values = {"status": "completed", "stage": "", "progress": 100}
-        self._end(job_id, attempt, message, result=result_to_json(result), **values)
+        values = {"stage": "", "progress": 100}
+        self._end(job_id, attempt, "completed", message, result=result_to_json(result), **values)
 
     def fail(self, job_id: str, attempt: int, failure: Failure, message: Message | None) -> None:
         """End the job badly and queue its message, both or neither. Raises JobCancelled."""
-        self._end(job_id, attempt, message, status="failed", failure=asdict(failure))
+        self._end(job_id, attempt, "failed", message, failure=asdict(failure))
 
     def delivery(self, delivery_id: str) -> tuple[Delivery, Mapping[str, Any]] | None:
         """Return a webhook message with its payload, None if it was deleted."""
@@ -166,20 +180,23 @@ class Ledger:
             done = connection.execute(change.values(updated_at_ms=db.now_ms(), **values))
         return bool(done.rowcount)
 
-    def _end(self, job_id: str, attempt: int, message: Message | None, **values: Any) -> None:
+    def _end(
+        self, job_id: str, attempt: int, status: JobStatus, message: Message | None, **values: Any
+    ) -> None:
         now = db.now_ms()
         with db.database_errors(), self._engine.begin() as connection:
             done = connection.execute(
                 sa.update(db.jobs)
                 .where(_current(job_id, attempt))
-                .values(updated_at_ms=now, finished_at_ms=now, **values)
+                .values(status=status, updated_at_ms=now, finished_at_ms=now, **values)
             )
             if not done.rowcount:
-                if self._ended(connection, job_id, attempt, values["status"]):
+                if self._ended(connection, job_id, attempt, status):
                     return  # this very step, run again after a crash
                 raise JobCancelled
             if message:
                 self._send(connection, job_id, attempt, message, now)
+        self._on_end(status)
 
     def _ended(self, connection: sa.Connection, job_id: str, attempt: int, status: str) -> bool:
         query = sa.select(db.jobs.c.status).where(

@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -144,6 +144,16 @@ class ModelStore:
         """
         return self._checked(name, trust_stamp=True)
 
+    def state(self, name: str) -> tuple[tuple[str, int, int], ...]:
+        """Return name, size and time of change of each file there is; changes when they do."""
+        folder = Path(name) if is_folder(name) else self._root / name
+        found = []
+        for file in (*HUB_FILES, _RECORD):
+            with suppress(OSError):
+                about = (folder / file).stat()
+                found.append((file, about.st_size, about.st_mtime_ns))
+        return tuple(found)
+
     def verify(self, name: str) -> Path:
         """Like `path`, but hash every file whatever was noted before."""
         return self._checked(name, trust_stamp=False)
@@ -156,6 +166,8 @@ class ModelStore:
         UnknownModel.
         """
         model = known_model(name)
+        with suppress(ModelMissing, ModelCorrupt):
+            return self.path(name)  # as in an image, where nothing may be written, not even a lock
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             with self._locked(name):

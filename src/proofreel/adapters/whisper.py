@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 
+from proofreel.adapters.metrics import Metrics
 from proofreel.adapters.models import ModelStore
 from proofreel.adapters.speech_options import EnglishOnlyModel, check_options
 from proofreel.adapters.speech_segments import SAMPLES_PER_MS, segments_of
@@ -68,11 +69,13 @@ class SpeechEngine:
         batch_size: int = 8,
         beam_size: int = 1,
         limits: SpeechLimits | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._models = models
         self._device, self._compute_type, self._threads = device, compute_type, threads
         self._batch_size, self._beam_size = batch_size, beam_size
         self._limits = limits or SpeechLimits()
+        self._metrics = metrics or Metrics()
         self._turn = threading.Lock()
         self._process: WhisperProcess | None = None
         self._loaded: Path | None = None
@@ -120,7 +123,9 @@ class SpeechEngine:
                 self._limits.least_timeout_s,
                 self._limits.timeout_per_audio_s * duration_ms / 1000,
             )
+            started_s = time.monotonic()
             answer = self._ask(process, self._request(audio, options), timeout_s, monitor)
+            self._metrics.recognised(time.monotonic() - started_s, audio_s=duration_ms / 1000)
             self._jobs_done += 1
         monitor.progress(1.0)
         found = answer["result"]
@@ -190,11 +195,10 @@ class SpeechEngine:
         self._loaded, self._jobs_done = folder, 0
         self._multilingual = bool(answer["multilingual"])
         self._running_on = Device(**answer["loaded"])
+        seconds = time.monotonic() - started_s
+        self._metrics.model_loaded(Path(options.model).name, seconds)
         log.info(
-            "speech model loaded",
-            model=folder.name,
-            seconds=round(time.monotonic() - started_s, 2),
-            **asdict(self._running_on),
+            "model_loaded", model=folder.name, seconds=round(seconds, 2), **asdict(self._running_on)
         )
         return process
 
@@ -224,10 +228,10 @@ class SpeechEngine:
                 on_progress=monitor.progress,
             )
         except SpeechFailed as failure:
-            log.warning("speech recognition failed", action=action, detail=failure.detail)
+            log.warning("speech_failed", action=action, detail=failure.detail)
             raise
         except ProofreelError as error:
-            log.warning("speech process ended", code=error.code, detail=error.detail)
+            log.warning("speech_process_ended", code=error.code, detail=error.detail)
             self.close()
             raise
         except BaseException:  # the monitor's, or an interrupt: the child is in the middle of it

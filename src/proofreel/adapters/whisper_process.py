@@ -163,7 +163,14 @@ class WhisperProcess:
         except subprocess.TimeoutExpired:
             return "it closed its output but lives on"
         self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - _STDERR_KEPT_BYTES))
-        return f"exit code {code}; " + self._stderr.read().decode(errors="replace").strip()
+        said = self._stderr.read().decode(errors="replace").strip()
+        return "; ".join(filter(None, (_ending(code), said)))
+
+
+def _ending(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return f"exit code {code}: killed, most often by the system for want of memory"
+    return f"exit code {code}"
 
 
 def child_environment() -> dict[str, str]:

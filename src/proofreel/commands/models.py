@@ -8,6 +8,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from proofreel.adapters.models import ModelMissing
 from proofreel.bootstrap import make_models
+from proofreel.logs import announce
 from proofreel.settings import Settings
 
 
@@ -34,7 +35,7 @@ def ensure_model(settings: Settings, name: str) -> None:
     try:
         make_models(settings).path(name)
     except ModelMissing:
-        typer.echo(f"Fetching the speech model {name}, once ...", err=True)
+        announce(settings.log_format, f"Fetching the speech model {name}, once ...")
         pull_model(settings, name)
 
 

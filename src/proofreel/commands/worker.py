@@ -8,7 +8,9 @@ import threading
 
 import structlog
 
-from proofreel.bootstrap import make_services, make_worker
+from proofreel.adapters.metrics import SHARED_FOLDER, open_metrics
+from proofreel.adapters.tracing import open_tracer
+from proofreel.bootstrap import make_models, make_services, make_worker
 from proofreel.commands.storage import check_storage
 from proofreel.processes import (
     claim_worker_slot,
@@ -16,6 +18,7 @@ from proofreel.processes import (
     fresh_scratch,
     parent_is_gone,
 )
+from proofreel.readiness import ModelLook
 from proofreel.settings import Settings
 from proofreel.workflows.engine import launch, wind_down
 from proofreel.workflows.housekeeping import Housekeeper
@@ -41,14 +44,25 @@ def run_worker(settings: Settings) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: os._exit(0))  # as yet there is nothing to finish
     die_with_parent()
-    services = make_services(settings)
+    tracer = open_tracer("proofreel-worker")
+    metrics = open_metrics()
+    if settings.metrics_port and SHARED_FOLDER not in os.environ:
+        metrics.offer(settings.metrics_host, settings.metrics_port)
+    services = make_services(settings, metrics)
     check_storage(settings)
     executor_id, _lock = claim_worker_slot(settings.data_path / "workers")
     this = make_worker(
-        services, fresh_scratch(settings.data_path / "work" / executor_id.rpartition("-")[2])
+        services,
+        fresh_scratch(settings.data_path / "work" / executor_id.rpartition("-")[2]),
+        tracer,
     )
     housekeeper = Housekeeper(
-        this, services.jobs, executor_id, settings.retention_days, give_up=lambda: os._exit(1)
+        this,
+        services.jobs,
+        executor_id,
+        settings.retention_days,
+        give_up=lambda: os._exit(1),
+        model_problem=ModelLook(make_models(settings), settings.model).sentence,
     )
     housekeeper.beat()  # before any work is taken, lest others take it away
     launch(
@@ -66,4 +80,5 @@ def run_worker(settings: Settings) -> None:
     left = sorted(this.active)
     housekeeper.leave()
     log.info("worker_stopped", handed_over=left)
+    tracer.close()
     os._exit(0)  # threads of the engine, and steps that are under way, would hold up the end

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
-from proofreel.web import events, files, jobs_api, pages, seed, webhooks_api
+from proofreel.web import events, files, jobs_api, operations, pages, seed, webhooks_api
 from proofreel.web.api import SECURITY_SCHEMES
 from proofreel.web.apidocs import register_docs
 from proofreel.web.auth import LIMITER, SESSION_DAYS, SessionCookie, guard
@@ -22,8 +22,8 @@ from proofreel.web.uploads import MAX_FORM_BYTES, MAX_PARTS
 
 MAX_BODY_BYTES = 1024 * 1024  # of everything but an upload, which sets its own limit
 _DESCRIPTION = (
-    "Recordings in; transcript, subtitles and a review report out. Every route but `/health` and "
-    "`/check_api_key` needs the API key."
+    "Recordings in; transcript, subtitles and a review report out. Every route but `/health`, "
+    "`/health/ready` and `/check_api_key` needs the API key."
 )
 
 
@@ -51,12 +51,15 @@ def create_app(services: WebServices) -> OpenAPI:
     app.session_interface = SessionCookie()
     app.extensions[EXTENSION] = services
     app.extensions[LIMITER] = FailureLimiter()
-    app.extensions[seed.HEALTH] = HealthChecks(services.jobs, services.storage)
+    app.extensions[operations.HEALTH] = HealthChecks(services.checks)
     register_security(app)  # first in, so that even a refusal has its id and headers
     app.before_request(guard)
     register_failures(app)
     register_docs(app)
-    for part in (seed.open_bp, seed.bp, jobs_api.bp, events.bp, files.bp, webhooks_api.bp):
+    for part in (
+        *(operations.open_bp, operations.bp, seed.open_bp, seed.bp),
+        *(jobs_api.bp, events.bp, files.bp, webhooks_api.bp),
+    ):
         app.register_api(part)
     app.register_blueprint(pages.bp)
     return app

@@ -14,8 +14,10 @@ from proofreel.errors import ProofreelError
 from proofreel.web.errors import BadRequest, TooManyAttempts, http_status
 
 RETRY_AFTER_S = 5
-_API_PATHS = ("/v1/", "/job_status/", "/openapi/")
-_API_ROUTES = frozenset(("/health", "/check_api_key", "/upload", "/convert_and_transcribe"))
+_API_PATHS = ("/v1/", "/job_status/", "/openapi/", "/health/")
+_API_ROUTES = frozenset(
+    ("/health", "/metrics", "/check_api_key", "/upload", "/convert_and_transcribe")
+)
 _SENTENCES = {
     400: ("invalid_request", "The request could not be read."),
     404: ("not_found", "There is nothing at this address."),
@@ -77,7 +79,7 @@ def _on_http(error: HTTPException) -> Response:
 def _on_bug(error: Exception) -> Response:
     # Formatted here: a renderer that shows the locals of each frame would show keys as well.
     trace = "".join(traceback.format_exception(error))
-    log.error("request_crashed", request_id=g.get("request_id"), exception=trace)
+    log.error("request_crashed", exception=trace)
     return _answer(500, *_SENTENCES[500])
 
 

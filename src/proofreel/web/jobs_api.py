@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from flask import request, url_for
+from flask import g, request, url_for
+from structlog import get_logger
 
 from proofreel.core.jobs import Job
 from proofreel.core.model import ArtifactRef, JobSpec, SpeechOptions
@@ -28,6 +29,7 @@ from proofreel.web.uploads import discard_upload, recall_stored, receive_upload
 from proofreel.web.views import base_url, job_answer
 
 bp = blueprint("jobs", "Jobs")
+log = get_logger()
 
 
 def _submit_schema() -> dict[str, Any]:
@@ -114,8 +116,17 @@ def speech_options(body: OptionsBody) -> SpeechOptions:
 
 def submit_stored(ref: ArtifactRef, options: SpeechOptions, idempotency_key: str | None) -> Job:
     """Queue a job for a recording that is already stored; its name is that of its key."""
-    spec = JobSpec(ref, ref.key.rpartition("/")[2], options)
-    return services().jobs.submit(spec, idempotency_key=idempotency_key)
+    return submit(JobSpec(ref, ref.key.rpartition("/")[2], options), idempotency_key)
+
+
+def submit(spec: JobSpec, idempotency_key: str | None = None) -> Job:
+    """Queue the job, and say in the log which request it came with."""
+    job = services().jobs.submit(
+        spec, idempotency_key=idempotency_key, traceparent=g.span.traceparent
+    )
+    g.span.note({"proofreel.job_id": job.id})
+    log.info("job_submitted", job_id=job.id, attempt=job.attempt, size_bytes=spec.source.size_bytes)
+    return job
 
 
 def _submit_form(idempotency_key: str | None) -> Job:

@@ -19,6 +19,7 @@ from proofreel.web.demo import demo_tape
 from proofreel.web.errors import NoSuchThing, TooManyAttempts
 from proofreel.web.findings import Review, review_of
 from proofreel.web.format import STATUS_WORDS, size_words
+from proofreel.web.jobs_api import submit
 from proofreel.web.languages import language_choices
 from proofreel.web.services import services
 from proofreel.web.uploads import new_upload_key
@@ -146,7 +147,7 @@ def try_sample() -> ResponseReturnValue:
         new_upload_key(sample.name), sample, label=Label(media_type(sample.name), sample.name)
     )
     options = SpeechOptions(model=services().default_model)
-    job = services().jobs.submit(JobSpec(ref, sample.name, options))
+    job = submit(JobSpec(ref, sample.name, options))
     return redirect(url_for("pages.job_page", job_id=job.id), code=303)
 
 

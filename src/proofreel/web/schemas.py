@@ -75,11 +75,21 @@ class KeyAnswer(BaseModel):
 
 
 class HealthAnswer(BaseModel):
-    """`checks` says of each part `ok`, or what is wrong with it."""
-
-    status: Literal["healthy", "unhealthy"]
+    status: Literal["healthy"]
     version: str
-    checks: dict[str, str]
+
+
+class CheckAnswer(BaseModel):
+    status: Literal["ok", "failed"]
+    message: str = Field(description="How this part is, as a sentence for people")
+
+
+class ReadyAnswer(BaseModel):
+    """`checks` says of each part how it is; `workers` only informs."""
+
+    status: Literal["ready", "not_ready"]
+    version: str
+    checks: dict[str, CheckAnswer]
 
 
 class UploadAnswer(BaseModel):
@@ -181,7 +191,7 @@ class DeliveryAnswer(BaseModel):
     id: str
     job_id: str
     event: str
-    url: str
+    url: str = Field(description="Of the receiver; path and query are left out: they are secrets")
     state: Literal["pending", "delivered", "failed"]
     created_at: str = Field(json_schema_extra=_TIME)
     next_try_at: str | None = Field(json_schema_extra=_TIME)

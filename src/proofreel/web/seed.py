@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from typing import cast
 from urllib.parse import quote
-
-from flask import current_app
 
 from proofreel.core.job_fields import ORIGINAL, result_fields
 from proofreel.core.jobs import TERMINAL, Artifact
@@ -14,13 +10,11 @@ from proofreel.core.media_types import media_type
 from proofreel.web.api import Answer, blueprint
 from proofreel.web.auth import key_is_right, open_to_all
 from proofreel.web.bodies import body_schema, read_body
-from proofreel.web.health import HealthChecks
 from proofreel.web.jobs_api import speech_options, submit_stored
 from proofreel.web.schemas import (
     AcceptedAnswer,
     ConvertBody,
     ErrorBody,
-    HealthAnswer,
     JobPath,
     KeyAnswer,
     KeyBody,
@@ -33,7 +27,6 @@ from proofreel.web.services import services
 from proofreel.web.uploads import recall_stored, receive_upload, record_upload
 from proofreel.web.views import base_url
 
-HEALTH = "proofreel.health"
 _FILE_FORM = {
     "requestBody": {
         "required": True,
@@ -52,18 +45,6 @@ _FILE_FORM = {
 bp = blueprint("seed", "Upload, convert, ask", prefix=None)
 open_bp = blueprint("open", "Upload, convert, ask", prefix=None)
 open_bp.abp_security = []
-
-
-@open_bp.get("/health", summary="Is the service well?", responses={200: HealthAnswer})
-@open_to_all
-def health() -> Answer:
-    """200 while the database and the storage work, else 503. No key needed."""
-    found = cast(HealthChecks, current_app.extensions[HEALTH]).ask()
-    well = all(outcome == "ok" for outcome in found.values())
-    answer = HealthAnswer(
-        status="healthy" if well else "unhealthy", version=version("proofreel"), checks=found
-    )
-    return answer.model_dump(), 200 if well else 503
 
 
 @open_bp.post(

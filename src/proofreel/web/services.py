@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -12,8 +12,11 @@ from flask import current_app
 from proofreel.adapters.jobs import Jobs
 from proofreel.adapters.storage import Storage
 from proofreel.core.model import SpeechOptions
+from proofreel.core.spans import NoTracer, Tracer
+from proofreel.web.health import Check
 
 EXTENSION = "proofreel"
+RequestHook = Callable[[str, str | None, int, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,10 @@ class WebServices:
     `api_keys` are all keys that open the door (several, so that they can be rotated);
     `cookie_secret` signs the page's session cookie; `public_url` None: links are built from the
     request; `models` are the model names that a request may ask for; `sample` is the recording
-    behind "try the sample"; `check_options` raises InvalidInput for options that cannot work.
+    behind "try the sample"; `check_options` raises InvalidInput for options that cannot work;
+    `checks` are the parts that `/health/ready` asks; `metrics_page` is what `/metrics` answers, in
+    Prometheus' text format; `tracer` gets a span per request; `on_request` hears method, rule
+    (None: no rule fits), status and seconds of every request.
     """
 
     jobs: Jobs
@@ -37,6 +43,10 @@ class WebServices:
     models: tuple[str, ...]
     sample: Path | None
     check_options: Callable[[SpeechOptions], None]
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    metrics_page: Callable[[], bytes] = bytes
+    tracer: Tracer = field(default_factory=NoTracer)
+    on_request: RequestHook = lambda _method, _route, _status, _seconds: None
 
 
 def services() -> WebServices:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from proofreel.adapters.addresses import redact_url
 from proofreel.adapters.database import now_ms
 from proofreel.adapters.ledger import Message
 from proofreel.adapters.webhook import webhook_payload
@@ -26,6 +27,7 @@ class Announcer:
         """Return the message of the job's end as it is kept; its links are those of the service."""
         if self.url is None:
             return None
+        shown = redact_url(self.url)  # the message goes to the address that is set when it is sent
         if isinstance(outcome, Failure):
             payload = webhook_payload(
                 event="job.failed",
@@ -34,7 +36,7 @@ class Announcer:
                 status="failed",
                 error=outcome.message,
             )
-            return Message("job.failed", self.url, payload)
+            return Message("job.failed", shown, payload)
         payload = webhook_payload(
             event="job.completed",
             at_ms=now_ms(),
@@ -42,7 +44,7 @@ class Announcer:
             status="completed",
             result=result_fields(job, outcome, self.base_url, lambda _: None),
         )
-        return Message("job.completed", self.url, payload)
+        return Message("job.completed", shown, payload)
 
     def as_sent(self, job: Job | None, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the kept `payload` with links that are good now: a later try comes after the

@@ -37,6 +37,7 @@ class DirectSteps:
     def __exit__(self, *_: object) -> None:
         self._stopped = True
         self._pool.shutdown()
+        self._tools.sources.forget(PREFIX)  # the next recording goes under the same prefix
 
     def run(self, stage: str, result: type[T], hop: Callable[[Workbench], T]) -> T:
         self._on_progress(stage, overall_percent(stage, 0.0))

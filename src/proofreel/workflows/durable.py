@@ -19,6 +19,7 @@ from proofreel.adapters.queue import APPLICATION_VERSION, SCALE, workflow_id
 from proofreel.adapters.webhook import WebhookSender
 from proofreel.core.jobs import Failure, JobResult, overall_percent
 from proofreel.core.model import JobSpec
+from proofreel.core.spans import Attribute, NoTracer, Tracer
 from proofreel.errors import JobCancelled, ProofreelError
 from proofreel.workflows.announce import Announcer
 from proofreel.workflows.results import Probed, Scaled
@@ -39,7 +40,17 @@ class Worker:
     ledger: Ledger
     sender: WebhookSender
     announcer: Announcer
+    tracer: Tracer = field(default_factory=NoTracer)
     active: set[str] = field(default_factory=set)  # workflow ids being run right now
+
+    def traceparent(self, job_id: str) -> str | None:
+        """Return where the job's spans belong; a silent database only cuts the trace in two."""
+        if isinstance(self.tracer, NoTracer):
+            return None
+        try:
+            return self.ledger.traceparent(job_id)
+        except DatabaseUnavailable:
+            return None
 
 
 class DurableSteps:
@@ -48,12 +59,24 @@ class DurableSteps:
     def __init__(self, worker: Worker, job_id: str, attempt: int) -> None:
         self._worker, self._job_id, self._attempt = worker, job_id, attempt
         self._scaling: Any = None
+        self.stage = ""  # the hop that was begun last
+        self.parent: str | None = None  # of the hops' spans; None: the span around
 
     def run(self, stage: str, result: type[T], hop: Callable[[Workbench], T]) -> T:
         kind = TypeAdapter(result)
+        self.stage = stage
 
         def step() -> Any:
-            return kind.dump_python(self._perform(stage, hop), mode="json")
+            about: dict[str, Attribute] = {
+                "proofreel.job_id": self._job_id,
+                "proofreel.attempt": self._attempt,
+                "proofreel.stage": stage,
+            }
+            with (
+                structlog.contextvars.bound_contextvars(stage=stage),
+                self._worker.tracer.span(stage, about, parent=self.parent),
+            ):
+                return kind.dump_python(self._perform(stage, hop), mode="json")
 
         return kind.validate_python(DBOS.run_step({"name": stage}, step))
 
@@ -91,7 +114,8 @@ class DurableSteps:
             job = ledger.start(self._job_id, self._attempt, stage, percent)
         spec = JobSpec(source=job.source, name=job.name, options=job.options)
         monitor = _StageMonitor(ledger, self._job_id, self._attempt, stage)
-        for attempt in range(1, _TRIES + 1):
+        for try_number in range(1, _TRIES + 1):
+            began_s = time.monotonic()
             try:
                 with workbench(tools, spec, job_prefix(job.id), stage, monitor) as bench:
                     result = hop(bench)
@@ -100,13 +124,21 @@ class DurableSteps:
                     ledger.complete(self._job_id, self._attempt, result, message)
                 return result
             except ProofreelError as error:
-                log.warning("hop_failed", stage=stage, code=error.code, detail=error.detail)
-                if not error.retryable or attempt == _TRIES:
+                again = error.retryable and try_number < _TRIES
+                if not isinstance(error, JobCancelled):
+                    log.warning(
+                        "hop_failed",
+                        **_told(error),
+                        seconds=round(time.monotonic() - began_s, 2),
+                        try_number=try_number,
+                        again=again,
+                    )
+                if not again:
                     raise
             except Exception:
-                log.exception("hop_crashed", stage=stage)
+                log.exception("hop_crashed", seconds=round(time.monotonic() - began_s, 2))
                 raise
-            monitor.wait(2.0**attempt)
+            monitor.wait(2.0**try_number)
         raise AssertionError("unreachable")
 
 
@@ -159,6 +191,30 @@ def end_badly(worker: Worker, job_id: str, attempt: int, failure: Failure) -> bo
     except JobCancelled:
         return False
     return True
+
+
+def log_failure(error: Exception, failure: Failure, *, stage: str, began_s: float) -> None:
+    """Say in one line what somebody who looks for the cause must know.
+
+    `detail` is missing only from a hop that failed before a restart: its `hop_failed` has it.
+    """
+    log.error(
+        "job_failed",
+        stage=stage,
+        code=failure.code,
+        reason=failure.message,
+        detail=_told(error)["detail"],
+        seconds=round(time.monotonic() - began_s, 2),
+        retryable=failure.retryable,
+    )
+
+
+def _told(error: Exception) -> dict[str, str]:
+    if isinstance(error, ProofreelError):
+        return {"code": error.code, "reason": str(error), "detail": error.detail}
+    if isinstance(error, PortableWorkflowError):
+        return {"code": str(error.code), "reason": error.message, "detail": ""}
+    return {"code": "internal_error", "reason": "", "detail": f"{type(error).__name__}: {error}"}
 
 
 def failure_of(error: Exception) -> Failure | None:

@@ -28,10 +28,17 @@ from proofreel.adapters.queue import (
     job_serializer,
 )
 from proofreel.core.jobs import TERMINAL, Failure
+from proofreel.core.spans import Attribute, Span, log_context
 from proofreel.errors import ProofreelError
 from proofreel.workflows import hops
 from proofreel.workflows.deliver import send_once
-from proofreel.workflows.durable import DurableSteps, Worker, end_badly, failure_of
+from proofreel.workflows.durable import (
+    DurableSteps,
+    Worker,
+    end_badly,
+    failure_of,
+    log_failure,
+)
 from proofreel.workflows.pipeline import run_job
 from proofreel.workflows.results import Probed, Scaled
 
@@ -68,6 +75,7 @@ def launch(worker: Worker, *, database_url: str, executor_id: str, jobs_at_once:
     DBOS.register_queue(PIPELINE, worker_concurrency=jobs_at_once, polling_interval_sec=_POLL_S)
     DBOS.register_queue(SCALE, worker_concurrency=1, polling_interval_sec=_POLL_S)
     DBOS.register_queue(WEBHOOKS, worker_concurrency=20, polling_interval_sec=_POLL_S)
+    log.info("worker_started", executor_id=executor_id, jobs_at_once=jobs_at_once)
 
 
 def wind_down(grace_s: float) -> None:
@@ -102,16 +110,24 @@ def _this_worker() -> Worker:
 
 @DBOS.workflow(name=PIPELINE, max_recovery_attempts=_RECOVERIES)
 def _pipeline(job_id: str, attempt: int) -> None:
-    with _at_work(job_id=job_id, attempt=attempt) as worker:
+    with (
+        _at_work(job_id=job_id, attempt=attempt) as worker,
+        _traced(worker, job_id, attempt) as span,
+    ):
+        steps, began_s = DurableSteps(worker, job_id, attempt), time.monotonic()
         try:
-            run_job(DurableSteps(worker, job_id, attempt))
+            result = run_job(steps)
         except Exception as error:
             failure = failure_of(error)
             if failure is None:
-                log.info("job_stopped")
+                log.info("job_stopped", stage=steps.stage)
             else:
-                log.warning("job_failed", code=failure.code, reason=failure.message)
+                log_failure(error, failure, stage=steps.stage, began_s=began_s)
+                span.fail(failure.code)
                 DBOS.run_step(_stubborn("fail"), _fail, job_id, attempt, failure)
+        else:
+            seconds = round(time.monotonic() - began_s, 2)
+            log.info("job_completed", seconds=seconds, audio_s=result.duration_ms / 1000)
         finally:
             _tidy(worker, job_id)
 
@@ -121,11 +137,23 @@ def _scale(job_id: str, attempt: int, probed: dict[str, Any]) -> Any:
     with _at_work(job_id=job_id, attempt=attempt) as worker:
         plan = TypeAdapter(Probed).validate_python(probed)
         steps = DurableSteps(worker, job_id, attempt)
+        steps.parent = worker.traceparent(job_id)
         try:
             scaled = steps.run("scale", Scaled, lambda bench: hops.scale(bench, plan))
         finally:
             worker.tools.sources.forget(job_prefix(job_id))
         return TypeAdapter(Scaled).dump_python(scaled, mode="json")
+
+
+@contextmanager
+def _traced(worker: Worker, job_id: str, attempt: int) -> Iterator[Span]:
+    about: dict[str, Attribute] = {"proofreel.job_id": job_id, "proofreel.attempt": attempt}
+    parent = worker.traceparent(job_id)
+    with (
+        worker.tracer.span("job", about, kind="consumer", parent=parent) as span,
+        structlog.contextvars.bound_contextvars(**log_context(span)),
+    ):
+        yield span
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from proofreel.adapters.ffmpeg import Media
+from proofreel.adapters.metrics import Metrics
 from proofreel.adapters.storage import Label, Storage
 from proofreel.adapters.whisper import SpeechEngine
 from proofreel.core.jobs import Artifact
@@ -37,6 +38,7 @@ class Toolbox:
     max_file_bytes: int
     silence_at_least_ms: int
     silence_below_dbfs: float | None
+    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +105,6 @@ def workbench(
     log.info("hop_started", stage=stage)
     with tempfile.TemporaryDirectory(prefix=f"{stage}-", dir=tools.work_root) as folder:
         yield Workbench(tools, spec, prefix, Path(folder), monitor)
-    log.info("hop_finished", stage=stage, seconds=round(time.monotonic() - started, 2))
+    seconds = time.monotonic() - started
+    tools.metrics.stage_finished(stage, seconds)
+    log.info("hop_finished", stage=stage, seconds=round(seconds, 2))
