@@ -101,7 +101,7 @@ def test_a_start_that_fails_is_told_as_json_too_and_without_the_password(
         ended = run_cli(environment(tmp_path, **setting), command)
         [line] = parsed(ended.stderr)
         assert (line["event"], line["level"]) == ("cannot_start", "critical")
-        assert line["code"] in ("settings_invalid", "database_unavailable")
+        assert line["code"] in ("settings_invalid", "database_unreachable")
         assert "canary" not in ended.stderr + ended.stdout
 
 
