@@ -66,7 +66,7 @@ def test_a_client_of_old_gets_everything_by_the_calls_it_knows(
         url = found[f"{name}_url"]
         assert urlsplit(url).netloc == urlsplit(service.settings["S3_ENDPOINT"]).netloc
         assert httpx.get(url).status_code == 200
-    assert "weather" in httpx.get(found["srt_url"]).text
+    assert "garden" in httpx.get(found["srt_url"]).text
 
 
 def test_an_object_that_a_stranger_put_there_is_transcribed_by_its_name(
