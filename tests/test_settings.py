@@ -164,3 +164,29 @@ def test_what_kubernetes_tells_of_a_service_called_proofreel_is_no_port(
     tcp = "tcp://10.96.0.17:8000"
     _set(monkeypatch, {"PROOFREEL_PORT": tcp, "PROOFREEL_METRICS_PORT": tcp})
     assert (load_settings().port, load_settings().metrics_port) == (8000, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        ("postgresql://reel:pa/ss#wörd?x@db/reel", "pa/ss#wörd?x"),
+        ("postgresql://reel:abc[secret@db/reel", "abc[secret"),
+        ("postgresql://reel:p%40ss-word@db/reel", "p@ss-word"),
+        ("postgresql://db/reel?user=reel&password=by-parameter", "by-parameter"),
+    ],
+)
+def test_the_password_of_the_database_is_known_as_a_secret(url: str, secret: str) -> None:
+    assert secret in load_settings(database_url=url).secrets
+
+
+def test_what_is_no_secret_of_an_address_stays_readable() -> None:
+    url = "postgresql://reel:a-password@db/reel?application_name=proofreel&sslmode=require"
+
+    assert not {"proofreel", "require"} & set(load_settings(database_url=url).secrets)
+
+
+def test_an_address_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBHOOK_URL", "https://[hooks.example/x")
+
+    with pytest.raises(SettingsError, match="WEBHOOK_URL must be an http"):
+        load_settings()

@@ -79,7 +79,8 @@ def serve(host: Host = None, port: Port = None) -> None:
     run = [sys.executable, "-m", "proofreel"]
     address = ["--host", settings.host, "--port", str(settings.port)]
     commands = {"web": [*run, "web", *address], "worker": [*run, "worker"]}
-    metrics = fresh_folder(settings.data_path / "metrics")  # both halves count in here
+    # both halves count in here; nobody else that lives has the port
+    metrics = fresh_folder(settings.data_path / "metrics" / str(settings.port))
     # a worker hands over after its grace, and web has ten seconds for requests under way
     supervisor = Supervisor(
         commands,

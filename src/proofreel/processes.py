@@ -29,6 +29,7 @@ _PARENT = "PROOFREEL_PARENT_PID"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _STEADY_AFTER_S = 60.0  # a child that ran this long is restarted without delay
 _LONGEST_DELAY_S = 30.0
+_HURRY_S = 1.0  # what children that are told a second time get to end
 
 
 class TooManyWorkers(Misconfigured):
@@ -114,6 +115,7 @@ class Supervisor:
     environment: Mapping[str, str] = field(default_factory=dict)  # besides our own
     _children: list[_Child] = field(default_factory=list)
     _stopping: bool = False
+    _hurry: bool = False
 
     def run(self) -> int:
         """Start all, restart what dies, stop all at SIGTERM or SIGINT. Returns the exit status.
@@ -134,6 +136,7 @@ class Supervisor:
         return status
 
     def _stop(self, *_: object) -> None:
+        self._hurry = self._stopping  # told a second time
         self._stopping = True
 
     def _look_after(self) -> int:
@@ -164,12 +167,18 @@ class Supervisor:
         for child in self._children:
             child.process.terminate()
         deadline_s = time.monotonic() + self.grace_s
+        while any(child.process.poll() is None for child in self._children):
+            now_s = time.monotonic()
+            if self._hurry and deadline_s > now_s + _HURRY_S:
+                deadline_s = now_s + _HURRY_S
+                for child in self._children:
+                    child.process.terminate()
+            if now_s > deadline_s:
+                break
+            time.sleep(0.05)
         for child in self._children:
-            try:
-                child.process.wait(max(0.1, deadline_s - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
+            child.process.kill()
+            child.process.wait()
 
 
 def fresh_scratch(folder: Path) -> Path:

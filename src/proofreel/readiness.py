@@ -49,6 +49,23 @@ class DiskUnreadable(Unavailable):
         return "It cannot be told how much of the disk is free."
 
 
+class ModelUnreadable(Unavailable):
+    """The files of the model cannot be read; `reason` is for the log."""
+
+    code = "model_unreadable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    @property
+    def detail(self) -> str:
+        return self.reason
+
+    def __str__(self) -> str:
+        return "The files of the speech model cannot be read."
+
+
 def checks(
     jobs: Jobs,
     storage: Storage,
@@ -104,6 +121,8 @@ class ModelLook:
             self.models.path(self.name)
         except ProofreelError as problem:
             return problem
+        except OSError as error:
+            return ModelUnreadable(str(error))
         return None
 
 

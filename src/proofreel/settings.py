@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proofreel.errors import Misconfigured
 
+_SECRET_PARAMETERS = ("password", "sslpassword")  # of a database's address
 _SECRET_PATH_CHARS = 16  # a webhook's path as long as this may be all that keeps strangers out
 
 
@@ -129,8 +130,13 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
+        wrong = ValueError("must be an http:// or https:// address")
         if value and not value.startswith(("http://", "https://")):
-            raise ValueError("must be an http:// or https:// address")
+            raise wrong
+        try:
+            urlsplit(value or "")
+        except ValueError:
+            raise wrong from None
         return value or None
 
     @field_validator("public_url")
@@ -184,12 +190,28 @@ class Settings(BaseSettings):
                 parts = secret.split() if secret.startswith("whsec_") else [secret]
                 found += [*parts, *(part.removeprefix("whsec_") for part in parts)]
             elif isinstance(value, str) and "://" in value:
-                address = urlsplit(value)
-                found += [address.password or "", unquote(address.password or "")]
-                found += [each for values in parse_qs(address.query).values() for each in values]
+                found += _secrets_of(value, whole_query=name == "webhook_url")
         hook = urlsplit(self.webhook_url or "")
         found += [hook.path] if len(hook.path) >= _SECRET_PATH_CHARS else []
         return tuple(found)
+
+
+def _secrets_of(address: str, *, whole_query: bool) -> list[str]:
+    """Return the password of an address and the secrets of its query, however odd it looks.
+
+    A password may hold what addresses should not (`/`, `#`, `[`): up to the last "@" it is one.
+    """
+    rest = address.partition("://")[2]
+    user, _, _ = rest.rpartition("@")
+    password = user.partition(":")[2]
+    pairs = parse_qs(address.partition("?")[2])
+    values = [
+        each
+        for name, values in pairs.items()
+        for each in values
+        if whole_query or name in _SECRET_PARAMETERS
+    ]
+    return [password, unquote(password), *values]
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -23,7 +24,9 @@ from proofreel.web.app import create_app
 from proofreel.web.services import WebServices
 
 
-def make_app(settings: Settings | None = None) -> Flask:
+def make_app(
+    settings: Settings | None = None, *, stopping: Callable[[], bool] = lambda: False
+) -> Flask:
     """Build the application from the environment. Raises Misconfigured, Unavailable."""
     settings = settings or load_settings()
     metrics = open_metrics()
@@ -47,6 +50,7 @@ def make_app(settings: Settings | None = None) -> Flask:
             metrics_page=metrics.page,
             tracer=open_tracer("proofreel-web"),
             on_request=metrics.request_answered,
+            stopping=stopping,
             checks=readiness_checks(
                 services.jobs,
                 services.storage,
@@ -76,6 +80,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._worker: Any = None  # gunicorn's, in whose process the application runs
         super().__init__()
 
     def load_config(self) -> None:
@@ -94,6 +99,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             "loglevel": "warning",
             "logger_class": _Log,
             "proc_name": "proofreel-web",
+            "post_worker_init": self._runs_in,
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108
         }
         for name, value in options.items():
@@ -101,7 +107,13 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
     def load(self) -> Flask:
         try:
-            return make_app(self._settings)
+            return make_app(self._settings, stopping=self._is_stopping)
         except Exception as error:  # gunicorn would print it in a form of its own
             tell_end(error)
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
+
+    def _runs_in(self, worker: Any) -> None:
+        self._worker = worker
+
+    def _is_stopping(self) -> bool:
+        return self._worker is not None and not self._worker.alive

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from proofreel.adapters.database import DatabaseUnavailable, workers
+from proofreel.adapters.ledger import Ledger
 from proofreel.bootstrap import make_services, make_worker
 from proofreel.core.jobs import WorkerSeen
 from proofreel.settings import load_settings
-from proofreel.workflows.housekeeping import Housekeeper
+from proofreel.workflows.durable import UnderWay
+from proofreel.workflows.housekeeping import SILENT_AFTER_S, Housekeeper
 from tests.adapters.job_setup import DATABASES, fresh_database
 
 
@@ -28,6 +32,7 @@ def test_a_heartbeat_tells_what_is_wrong_with_the_model(housekeeper: Housekeeper
     assert housekeeper.jobs.workers(30) == (WorkerSeen("host-1-slot0", None),)
 
     housekeeper.model_problem = lambda: "The model base is damaged."
+    housekeeper.look_at_model()
     housekeeper.beat()
 
     assert housekeeper.jobs.workers(30) == (
@@ -71,3 +76,64 @@ def test_while_a_worker_winds_down_it_goes_on_beating_and_does_nothing_else(
     assert not reaping.is_alive()
     assert beating.is_alive()
     assert set(done) == {"beat"}
+
+
+def test_a_silent_worker_is_gone_only_for_one_that_has_been_beating_all_the_while(
+    housekeeper: Housekeeper,
+) -> None:
+    owners = {"silent", "alive", "signed-off"}
+    ledger = housekeeper.worker.ledger
+    for name in ("silent", "alive", "host-1-slot0"):
+        ledger.beat(name)
+    with housekeeper.jobs._engine.begin() as connection:
+        silent = sa.update(workers).where(workers.c.executor_id == "silent")
+        connection.execute(silent.values(beat_at_s=workers.c.beat_at_s - SILENT_AFTER_S - 5))
+
+    assert housekeeper._gone(owners) == {"signed-off"}
+
+    housekeeper._beating_since_s -= SILENT_AFTER_S + 1
+    assert housekeeper._gone(owners) == {"silent", "signed-off"}
+
+
+def test_an_outage_makes_a_worker_wait_before_it_believes_in_silence(
+    housekeeper: Housekeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise DatabaseUnavailable("away")
+
+    housekeeper._beating_since_s -= SILENT_AFTER_S + 1
+    with monkeypatch.context() as outage:
+        outage.setattr(Ledger, "beat", away)
+        with pytest.raises(DatabaseUnavailable):
+            housekeeper.beat()
+    assert housekeeper._gone({"unheard"}) == {"unheard"}  # it signed off: that is no silence
+    housekeeper.worker.ledger.beat("unheard")
+    assert housekeeper._gone({"unheard"}) == set()
+
+    housekeeper.beat()
+
+    assert time.monotonic() - housekeeper._beating_since_s < SILENT_AFTER_S
+
+
+def test_a_slow_look_at_the_model_holds_up_no_heartbeat(housekeeper: Housekeeper) -> None:
+    done = threading.Event()
+    housekeeper.model_problem = lambda: str(done.wait(20))
+    looking = threading.Thread(target=housekeeper.look_at_model)
+    looking.start()
+
+    began_s = time.monotonic()
+    housekeeper.beat()
+    housekeeper.leave()
+
+    assert time.monotonic() - began_s < 5
+    done.set()
+    looking.join()
+
+
+def test_a_workflow_that_runs_twice_is_under_way_until_both_ended() -> None:
+    under_way = UnderWay()
+    with under_way.counting("a"):
+        with under_way.counting("a"):
+            assert under_way.names() == {"a"}
+        assert under_way.names() == {"a"}
+    assert under_way.names() == set()

@@ -45,6 +45,7 @@ jobs = sa.Table(
     sa.Column("idempotency_key", sa.String(255), unique=True),
     sa.Column("request_sha256", sa.String(64), nullable=False),
     sa.Column("traceparent", sa.String(64)),  # W3C trace context of the request that made it
+    sa.Index("ix_proofreel_job_status_id", "status", "id"),
 )
 
 deliveries = sa.Table(
@@ -59,6 +60,8 @@ deliveries = sa.Table(
     sa.Column("tries", sa.JSON, nullable=False),
     sa.Column("created_at_ms", sa.BigInteger, nullable=False),
     sa.Column("next_try_at_ms", sa.BigInteger),
+    sa.Index("ix_proofreel_delivery_created", "created_at_ms"),
+    sa.Index("ix_proofreel_delivery_due", "state", "next_try_at_ms"),
 )
 
 workers = sa.Table(
@@ -140,7 +143,11 @@ def open_engine(url: str, *, bounded: bool = True) -> sa.Engine:
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        reason = f"the folder of the database cannot be made ({exc.strerror})"
+        raise DatabaseMisconfigured(reason) from exc
     engine = sa.create_engine(url)
 
     @sa.event.listens_for(engine, "connect")

@@ -35,6 +35,7 @@ from proofreel.core.model import JobSpec
 _ID = re.compile(r"[0-9a-z]{20,40}")
 UPLOAD_RECORD_SUFFIX = ".sha256"  # beside an upload: its digest, for the request that names it
 UPLOAD_KEY = re.compile(r"(uploads/[0-9a-f]{32})/[^/]+")  # a recording elsewhere is its owner's
+_DELIVERY_ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
 _MAX_PAGE = 200
 _IN_NO_NAME = re.compile("[\0\ud800-\udfff]")  # nor in any text that a database takes
 
@@ -203,6 +204,8 @@ class Jobs:
         """Return webhook messages, newest first. Raises DatabaseUnavailable."""
         query = sa.select(db.deliveries).order_by(db.deliveries.c.created_at_ms.desc())
         if job_id is not None:
+            if not _ID.fullmatch(job_id):
+                return ()
             query = query.where(db.deliveries.c.job_id == job_id)
         with db.database_errors(), self._engine.connect() as connection:
             rows = connection.execute(query.limit(min(max(limit, 1), _MAX_PAGE)))
@@ -210,6 +213,8 @@ class Jobs:
 
     def resend(self, delivery_id: str) -> Delivery:
         """Try a webhook message again now, under its old id. Raises DeliveryNotFound."""
+        if not _DELIVERY_ID.fullmatch(delivery_id):
+            raise DeliveryNotFound
         query = sa.select(db.deliveries).where(db.deliveries.c.id == delivery_id)
         with db.database_errors(), self._engine.begin() as connection:
             row = connection.execute(query.with_for_update()).one_or_none()
@@ -227,7 +232,7 @@ class Jobs:
     def ping(self) -> None:
         """Raise DatabaseUnavailable if the database does not answer."""
         with db.database_errors(), self._engine.connect() as connection:
-            connection.execute(sa.select(sa.func.count()).select_from(db.jobs)).scalar_one()
+            connection.execute(sa.select(db.jobs.c.id).limit(1)).one_or_none()
 
     def workers(self, within_s: int) -> tuple[WorkerSeen, ...]:
         """Return the workers heard of within the last `within_s` seconds, by id.

@@ -166,6 +166,11 @@ class Ledger:
             query = sa.select(db.workers.c.executor_id).where(db.workers.c.beat_at_s >= since_s)
             return set(connection.execute(query).scalars())
 
+    def known_workers(self) -> set[str]:
+        """Return the workers that have beaten and not signed off, however long ago."""
+        with db.database_errors(), self._engine.connect() as connection:
+            return set(connection.execute(sa.select(db.workers.c.executor_id)).scalars())
+
     def unfinished(self) -> list[tuple[str, int]]:
         """Return job id and attempt of everything queued or at work."""
         query = sa.select(db.jobs.c.id, db.jobs.c.attempt).where(db.jobs.c.status.in_(_AT_WORK))

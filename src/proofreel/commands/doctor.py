@@ -60,7 +60,8 @@ def _database(settings: Settings) -> str:
     services = make_services(settings)
     try:
         services.jobs.ping()
-        return services.engine.url.render_as_string(hide_password=True)
+        # without its parameters: the password may be one of them
+        return services.engine.url.set(query={}).render_as_string(hide_password=True)
     finally:
         services.close()
 

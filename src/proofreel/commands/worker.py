@@ -77,8 +77,7 @@ def run_worker(settings: Settings) -> None:
     told.wait()
     housekeeper.wind_down()
     wind_down(settings.stop_grace_s)
-    left = sorted(this.active)
-    housekeeper.leave()
-    log.info("worker_stopped", handed_over=left)
     tracer.close()
+    log.info("worker_stopped", handed_over=sorted(this.active.names()))
+    housekeeper.leave()  # last of all: from here on others may begin what we have in hand
     os._exit(0)  # threads of the engine, and steps that are under way, would hold up the end

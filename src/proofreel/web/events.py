@@ -56,8 +56,8 @@ def follow_job(path: JobPath) -> Response:
         return Response(status=204)
     if not _streams.acquire(blocking=False):
         raise TooManyStreams
-    listener = request.environ.get("gunicorn.socket")
-    frames = _stream(jobs, job, base_url(), lambda: _has_left(listener))
+    listener, stopping = request.environ.get("gunicorn.socket"), services().stopping
+    frames = _stream(jobs, job, base_url(), lambda: stopping() or _has_left(listener))
     response = Response(frames, mimetype="text/event-stream")
     response.call_on_close(_streams.release)
     response.headers["X-Accel-Buffering"] = "no"

@@ -29,7 +29,7 @@ class WebServices:
     behind "try the sample"; `check_options` raises InvalidInput for options that cannot work;
     `checks` are the parts that `/health/ready` asks; `metrics_page` is what `/metrics` answers, in
     Prometheus' text format; `tracer` gets a span per request; `on_request` hears method, rule
-    (None: no rule fits), status and seconds of every request.
+    (None: no rule fits), status and seconds of every request; `stopping` tells streams to end.
     """
 
     jobs: Jobs
@@ -47,6 +47,7 @@ class WebServices:
     metrics_page: Callable[[], bytes] = bytes
     tracer: Tracer = field(default_factory=NoTracer)
     on_request: RequestHook = lambda _method, _route, _status, _seconds: None
+    stopping: Callable[[], bool] = lambda: False
 
 
 def services() -> WebServices:

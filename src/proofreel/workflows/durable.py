@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +34,30 @@ _TRIES = 3  # of a hop whose error says that trying again can help
 _POLL_S = 0.5
 
 
+class UnderWay:
+    """The workflows that this process runs right now, by id. One can be there twice: deposed, and
+    not yet aware of it, while its successor is at work already. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock, self._times = threading.Lock(), Counter[str]()
+
+    def names(self) -> set[str]:
+        with self._lock:
+            return set(self._times)
+
+    @contextmanager
+    def counting(self, name: str) -> Iterator[None]:
+        """Count `name` for the length of the block."""
+        with self._lock:
+            self._times[name] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._times[name] -= 1
+                self._times = +self._times
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """What the workflows of this process work with."""
@@ -41,7 +67,7 @@ class Worker:
     sender: WebhookSender
     announcer: Announcer
     tracer: Tracer = field(default_factory=NoTracer)
-    active: set[str] = field(default_factory=set)  # workflow ids being run right now
+    active: UnderWay = field(default_factory=UnderWay)
 
     def traceparent(self, job_id: str) -> str | None:
         """Return where the job's spans belong; a silent database only cuts the trace in two."""

@@ -72,10 +72,19 @@ def launch(worker: Worker, *, database_url: str, executor_id: str, jobs_at_once:
     }
     DBOS(config=config)
     DBOS.launch()
+    _warn_of_other_limit(jobs_at_once)
     DBOS.register_queue(PIPELINE, worker_concurrency=jobs_at_once, polling_interval_sec=_POLL_S)
     DBOS.register_queue(SCALE, worker_concurrency=1, polling_interval_sec=_POLL_S)
     DBOS.register_queue(WEBHOOKS, worker_concurrency=20, polling_interval_sec=_POLL_S)
     log.info("worker_started", executor_id=executor_id, jobs_at_once=jobs_at_once)
+
+
+def _warn_of_other_limit(jobs_at_once: int) -> None:
+    """The engine keeps a queue's limit in the database, where all workers read it anew."""
+    queue = DBOS.retrieve_queue(PIPELINE)
+    before = queue.worker_concurrency if queue else None
+    if before not in (None, jobs_at_once):
+        log.warning("jobs_at_once_changed_for_all_workers", before=before, now=jobs_at_once)
 
 
 def wind_down(grace_s: float) -> None:
@@ -87,18 +96,18 @@ def wind_down(grace_s: float) -> None:
     """
     active = _this_worker().active
     until_s = time.monotonic() + grace_s
-    if not active:
-        return  # whatever is claimed in this very moment is handed over like the rest
     ending = threading.Thread(
         # the engine tears itself down after this time: not below work that is under way
         target=lambda: DBOS.destroy(workflow_completion_timeout_sec=int(grace_s) + 3600),
         daemon=True,
     )
     ending.start()
-    log.info("worker_winding_down", workflows=sorted(active), grace_s=grace_s)
-    while active and time.monotonic() < until_s:
+    if not active.names():
+        return  # whatever is claimed in this very moment is handed over like the rest
+    log.info("worker_winding_down", workflows=sorted(active.names()), grace_s=grace_s)
+    while active.names() and time.monotonic() < until_s:
         time.sleep(0.05)
-    if not active:  # done, and perhaps still being written down as such
+    if not active.names():  # done, and perhaps still being written down as such
         ending.join(min(_OUTCOME_WITHIN_S, max(0.0, until_s - time.monotonic())))
 
 
@@ -160,12 +169,8 @@ def _traced(worker: Worker, job_id: str, attempt: int) -> Iterator[Span]:
 def _at_work(**context: str | int) -> Iterator[Worker]:
     """Count the current workflow as being run here, and name it in every line of the log."""
     worker, name = _this_worker(), str(DBOS.workflow_id)
-    worker.active.add(name)
-    try:
-        with structlog.contextvars.bound_contextvars(**context):
-            yield worker
-    finally:
-        worker.active.discard(name)
+    with worker.active.counting(name), structlog.contextvars.bound_contextvars(**context):
+        yield worker
 
 
 def _stubborn(name: str) -> StepOptions:

@@ -51,11 +51,13 @@ class Housekeeper:
     executor_id: str
     retention_days: int
     give_up: Callable[[], None]
-    model_problem: Callable[[], str | None] = lambda: None  # asked at every beat, so it is quick
+    model_problem: Callable[[], str | None] = lambda: None  # may take its time
+    _told_problem: str | None = None
     _stuck_since_s: dict[str, float] = field(default_factory=dict)
     _winding_down: threading.Event = field(default_factory=threading.Event)
     _beating: threading.Lock = field(default_factory=threading.Lock)
     _left: bool = False
+    _beating_since_s: float = field(default_factory=time.monotonic)
 
     def start(self) -> None:
         """See to every duty from now on, until the process ends. The engine must be launched."""
@@ -63,6 +65,7 @@ class Housekeeper:
             (BEAT_S, self.beat),
             (REAP_S, self.reap),
             (TIDY_S, self.tidy),
+            (BEAT_S, self.look_at_model),
         ):
             threading.Thread(
                 target=self._forever, args=(every_s, duty), daemon=True, name=duty.__name__
@@ -71,8 +74,19 @@ class Housekeeper:
     def beat(self) -> None:
         """Say that this worker lives; do it once before any work is taken."""
         with self._beating:
-            if not self._left:
-                self.worker.ledger.beat(self.executor_id, self.model_problem())
+            if self._left:
+                return
+            try:
+                self.worker.ledger.beat(self.executor_id, self._told_problem)
+            except ProofreelError:
+                self._beating_since_s = float("inf")
+                raise
+            if self._beating_since_s == float("inf"):
+                self._beating_since_s = time.monotonic()
+
+    def look_at_model(self) -> None:
+        """Find what the next beats tell of the model; not within one: a slow disk is no death."""
+        self._told_problem = self.model_problem()
 
     def wind_down(self) -> None:
         """See to no duty any more but the heartbeat: what is under way is still ours."""
@@ -114,14 +128,24 @@ class Housekeeper:
             load_output=False,
         )
         owners = {found.executor_id for found in pending if found.executor_id}
-        living = self.worker.ledger.living_workers(SILENT_AFTER_S)
-        if gone := sorted(owners - living - {self.executor_id}):
+        if gone := sorted(self._gone(owners - {self.executor_id})):
             log.warning("workers_gone", executors=gone)
             # the one call that puts a workflow back without forgetting its failed attempts
             DBOS._recover_pending_workflows(gone)
         mine = {found.workflow_id for found in pending if found.executor_id == self.executor_id}
         self._watch_for_stuck(mine)
         self._end_lost()
+
+    def _gone(self, owners: set[str]) -> set[str]:
+        """Return those of `owners` that have signed off, and those that are silent.
+
+        Silence means something only to who has been beating all the while: just after the database
+        was away nobody has been heard of.
+        """
+        ledger = self.worker.ledger
+        if time.monotonic() - self._beating_since_s > SILENT_AFTER_S:
+            return owners - ledger.living_workers(SILENT_AFTER_S)
+        return owners - ledger.known_workers()
 
     def tidy(self) -> None:
         """Remove what is past its retention and what unfinished writes left behind."""
@@ -151,7 +175,7 @@ class Housekeeper:
     def _watch_for_stuck(self, mine: set[str]) -> None:
         """A workflow that is mine, yet not being run (a full disk can do it), needs a restart."""
         now_s = time.monotonic()
-        idle = mine - self.worker.active
+        idle = mine - self.worker.active.names()
         self._stuck_since_s = {name: self._stuck_since_s.get(name, now_s) for name in idle}
         if any(now_s - since_s > STUCK_AFTER_S for since_s in self._stuck_since_s.values()):
             log.error("work_stuck", workflows=sorted(idle))

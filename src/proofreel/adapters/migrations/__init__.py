@@ -143,7 +143,12 @@ def _held_in(connection: sa.Connection) -> Iterator[None]:
 def _held_beside(database: Path) -> Iterator[None]:
     import fcntl  # late: `proofreel transcribe` works where it does not exist
 
-    with database.with_name(f"{database.name}.lock").open("ab") as lock:
+    try:
+        lock_file = database.with_name(f"{database.name}.lock").open("ab")
+    except OSError as error:
+        reason = f"its folder cannot be written ({error.strerror})"
+        raise db.DatabaseMisconfigured(reason) from error
+    with lock_file as lock:
 
         def take() -> bool:
             try:
