@@ -23,7 +23,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "workflows": ("workflows", "adapters", "core", "errors"),
     "readiness": ("adapters", "core", "errors"),
     "bootstrap": ("settings", "workflows", "adapters", "core", "errors"),
-    "web": ("web", "adapters.jobs", "adapters.storage", "core", "errors"),
+    "web": ("web", "adapters.jobs", "adapters.storage", "adapters.uploads", "core", "errors"),
 }
 # The edge of the program may use everything; as no row above names it, nothing inside uses it.
 EDGE = {"__init__", "__main__", "cli", "commands", "logs", "processes", "wsgi"}

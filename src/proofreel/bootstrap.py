@@ -62,19 +62,22 @@ class Services:
         self.engine.dispose()
 
 
-def make_storage(settings: Settings) -> Storage:
-    """Return the bucket if one is set, else the folder. Raises StorageMisconfigured."""
+def make_storage(settings: Settings, *, brisk: bool = False) -> Storage:
+    """Return the bucket if one is set, else the folder; `brisk` for answers to requests.
+
+    Raises StorageMisconfigured.
+    """
     if settings.s3_bucket is None:
         return LocalStorage(settings.data_path / "files")
     from proofreel.adapters.s3.client import S3Settings  # late: it loads slowly, and few need it
     from proofreel.adapters.s3.storage import S3Storage
 
-    access_key, secret_key = settings.s3_access_key, settings.s3_secret_key
+    secret_key = settings.s3_secret_key
     return S3Storage(
         S3Settings(
             bucket=settings.s3_bucket,
             endpoint=settings.s3_endpoint,
-            access_key=access_key.get_secret_value() if access_key else None,
+            access_key=settings.s3_access_key,
             secret_key=secret_key.get_secret_value() if secret_key else None,
             region=settings.s3_region,
             addressing=settings.s3_addressing,
@@ -82,7 +85,8 @@ def make_storage(settings: Settings) -> Storage:
             link_ttl_s=settings.s3_link_ttl_s,
             public_endpoint=settings.s3_public_endpoint,
             public_url=settings.s3_public_url,
-        )
+        ),
+        brisk=brisk,
     )
 
 
@@ -91,7 +95,9 @@ def make_models(settings: Settings) -> ModelStore:
     return ModelStore(settings.models_path, folder=Path(settings.model) if named_by_path else None)
 
 
-def make_services(settings: Settings, metrics: Metrics | None = None) -> Services:
+def make_services(
+    settings: Settings, metrics: Metrics | None = None, *, for_web: bool = False
+) -> Services:
     """Open the database (bringing its tables up to date) and the storage.
 
     Raises Misconfigured, Unavailable.
@@ -100,7 +106,7 @@ def make_services(settings: Settings, metrics: Metrics | None = None) -> Service
     migrate(settings.database)
     engine = open_engine(settings.database)
     queue = JobQueue(engine)
-    storage = make_storage(settings)
+    storage = make_storage(settings, brisk=for_web)
     metrics = metrics or Metrics()
     jobs = Jobs(engine, queue, storage, ended=metrics.job_ended)
     return Services(settings, engine, queue, storage, jobs, metrics)

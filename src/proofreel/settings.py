@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -20,8 +21,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proofreel.errors import Misconfigured
 
-_SECRET_PARAMETERS = ("password", "sslpassword")  # of a database's address
-_SECRET_PATH_CHARS = 16  # a webhook's path as long as this may be all that keeps strangers out
+_SECRET_NAME = re.compile("key|token|secret|password|sig", re.IGNORECASE)
+_SECRET_CHARS = 16  # a webhook's path as long as this may be all that keeps strangers out
 
 
 class SettingsError(Misconfigured):
@@ -64,7 +65,7 @@ class Settings(BaseSettings):
     # The bucket. Set: recordings and results lie there instead of in data_dir
     s3_bucket: str | None = Field(None, validation_alias=_fixed("S3_BUCKET"))
     s3_endpoint: str | None = Field(None, validation_alias=_fixed("S3_ENDPOINT"))  # unset: AWS
-    s3_access_key: SecretStr | None = Field(None, validation_alias=_fixed("S3_ACCESS_KEY"))
+    s3_access_key: str | None = Field(None, validation_alias=_fixed("S3_ACCESS_KEY"))
     s3_secret_key: SecretStr | None = Field(None, validation_alias=_fixed("S3_SECRET_KEY"))
     s3_region: str | None = Field(None, validation_alias=_fixed("AWS_REGION", "AWS_DEFAULT_REGION"))
     s3_addressing: Literal["auto", "path", "virtual"] = "auto"
@@ -139,6 +140,13 @@ class Settings(BaseSettings):
             raise wrong from None
         return value or None
 
+    @field_validator("s3_bucket")
+    @classmethod
+    def _bucket_name(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"[A-Za-z0-9._-]{1,255}", value):
+            raise ValueError("must be the name of a bucket alone, without address or folder")
+        return value or None
+
     @field_validator("public_url")
     @classmethod
     def _no_slash_at_the_end(cls, value: str | None) -> str | None:
@@ -192,7 +200,7 @@ class Settings(BaseSettings):
             elif isinstance(value, str) and "://" in value:
                 found += _secrets_of(value, whole_query=name == "webhook_url")
         hook = urlsplit(self.webhook_url or "")
-        found += [hook.path] if len(hook.path) >= _SECRET_PATH_CHARS else []
+        found += [hook.path] if len(hook.path) >= _SECRET_CHARS else []
         return tuple(found)
 
 
@@ -209,7 +217,7 @@ def _secrets_of(address: str, *, whole_query: bool) -> list[str]:
         each
         for name, values in pairs.items()
         for each in values
-        if whole_query or name in _SECRET_PARAMETERS
+        if _SECRET_NAME.search(name) or (whole_query and len(each) >= _SECRET_CHARS)
     ]
     return [password, unquote(password), *values]
 

@@ -30,7 +30,7 @@ def make_app(
     """Build the application from the environment. Raises Misconfigured, Unavailable."""
     settings = settings or load_settings()
     metrics = open_metrics()
-    services = make_services(settings, metrics)
+    services = make_services(settings, metrics, for_web=True)
     metrics.watch_jobs(lambda: take_census(services.engine))
     key, _ = api_key(settings)
     keep_secret(key)

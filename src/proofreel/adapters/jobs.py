@@ -22,6 +22,7 @@ from proofreel.adapters.job_rows import (
 )
 from proofreel.adapters.queue import JobQueue
 from proofreel.adapters.storage import Storage
+from proofreel.adapters.uploads import UPLOAD_KEY
 from proofreel.core.job_errors import (
     BadCursor,
     DeliveryNotFound,
@@ -33,8 +34,6 @@ from proofreel.core.jobs import TERMINAL, Delivery, Job, JobPage, JobStatus, Wor
 from proofreel.core.model import JobSpec
 
 _ID = re.compile(r"[0-9a-z]{20,40}")
-UPLOAD_RECORD_SUFFIX = ".sha256"  # beside an upload: its digest, for the request that names it
-UPLOAD_KEY = re.compile(r"(uploads/[0-9a-f]{32})/[^/]+")  # a recording elsewhere is its owner's
 _DELIVERY_ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
 _MAX_PAGE = 200
 _IN_NO_NAME = re.compile("[\0\ud800-\udfff]")  # nor in any text that a database takes

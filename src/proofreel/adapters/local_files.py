@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,11 +70,16 @@ def write_all(fd: int, data: bytes) -> None:
         rest = rest[os.write(fd, rest) :]
 
 
-def copy_to(fd: int, target: Path) -> None:
-    """Copy a file from where `fd` stands to the new file `target`, or leave nothing there."""
+def copy_to(fd: int, target: Path, check: Callable[[], None]) -> None:
+    """Copy a file from where `fd` stands to the new file `target`, or leave nothing there.
+
+    Raises what `check` raises, which is called at every chunk.
+    """
     try:
         with open(fd, "rb", closefd=False) as source, target.open("xb") as out:
-            shutil.copyfileobj(source, out, CHUNK_BYTES)
+            while chunk := source.read(CHUNK_BYTES):
+                check()
+                out.write(chunk)
     except BaseException:
         target.unlink(missing_ok=True)
         raise

@@ -15,7 +15,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -91,16 +91,24 @@ class LocalStorage:
     def put_bytes(self, key: str, data: bytes, *, label: Label | None = None) -> ArtifactRef:
         return self.put_stream(key, io.BytesIO(data), label=label)
 
-    def fetch(self, ref: ArtifactRef, target: Path) -> None:
+    def fetch(
+        self, ref: ArtifactRef, target: Path, *, check: Callable[[], None] = lambda: None
+    ) -> None:
         with translated("fetch a file"), self._open_version(ref) as (fd, folder_fd, leaf):
             target.unlink(missing_ok=True)
+            if ref.etag:  # others may write into their own file: never share it, nor half of it
+                copy_to(fd, target, check)
+                if _etag(os.fstat(fd)) != ref.etag:
+                    target.unlink()
+                    raise ObjectChanged(ref.key)
+                return
             # Another file system, or one without hard links, leaves nothing and gets a copy.
             with suppress(OSError):
                 os.link(leaf, target, src_dir_fd=folder_fd, follow_symlinks=False)
                 if os.path.samestat(target.lstat(), os.fstat(fd)):
                     return
                 target.unlink()  # replaced since we opened it: copy what we opened
-            copy_to(fd, target)
+            copy_to(fd, target, check)
 
     def read_bytes(self, ref: ArtifactRef) -> bytes:
         with self.open_range(ref, 0, sys.maxsize) as source, translated("read a file"):

@@ -7,6 +7,7 @@ exist only in keys. Each storage is a file beside this one; one test suite runs 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -181,11 +182,13 @@ class Storage(Protocol):
     def put_bytes(self, key: str, data: bytes, *, label: Label | None = None) -> ArtifactRef:
         """Store `data` under `key`. Raises StorageFull."""
 
-    def fetch(self, ref: ArtifactRef, target: Path) -> None:
+    def fetch(
+        self, ref: ArtifactRef, target: Path, *, check: Callable[[], None] = lambda: None
+    ) -> None:
         """Make the local file `target` hold the object, replacing what is there.
 
         `target` is for reading only: it may share its bytes with the storage. Raises ObjectMissing;
-        StorageFull if there is no room for it.
+        StorageFull if there is no room for it; what `check` raises, which is called all the while.
         """
 
     def read_bytes(self, ref: ArtifactRef) -> bytes:

@@ -16,7 +16,8 @@ _PATTERNS = (
         r"(?i)([?&;](?:amp;)?(?:X-Amz-(?:Signature|Credential|Security-Token)|Signature|"
         r"AWSAccessKeyId)=)[^&;\s\"'<>\\]+"
     ),
-    re.compile(r"(?i)(\bauthorization[\"']?[:=]\s*[\"']?(?:basic |bearer )?)[^\s\"']+"),
+    re.compile(r"(?i)(\bauthorization[\"']?[:=]\s*[\"']?(?:basic |bearer )?)[^\r\n\"']+"),
+    re.compile(r"(?i)(\bx-amz-security-token[\"']?:\s*[\"']?)[^\s\"']+"),
     re.compile(r"(?i)(\bbearer )[\w+/=.~-]{16,}"),
     re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@\"'<>]+(?=@)"),  # user:password@
 )
@@ -63,4 +64,5 @@ class Redactor:
 def _spellings(secret: str) -> set[str]:
     """Return how a secret may look in a URL, in JSON, in a `repr`."""
     in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    return in_json | {secret, repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)}
+    in_urls = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    return in_json | in_urls | {secret, repr(secret)[1:-1]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, request
 from werkzeug.wsgi import FileWrapper
 
-from proofreel.adapters.storage import ObjectMissing
+from proofreel.adapters.storage import ObjectChanged, ObjectMissing
 from proofreel.core.disposition import disposition
 from proofreel.core.jobs import Artifact, Job
 from proofreel.core.media_types import UNKNOWN_TYPE, media_type
@@ -98,8 +98,11 @@ def _has_one_range(size_bytes: int) -> bool:
 def _fill(response: Response, ref: ArtifactRef) -> None:
     storage = services().storage
     if request.method == "HEAD" or response.status_code in (304, 412):
-        if storage.stat(ref.key) is None:
+        found = storage.stat(ref.key)
+        if found is None:
             raise ObjectMissing(ref.key)
+        if ref.etag and ref.etag != found.etag:
+            raise ObjectChanged(ref.key)
         return
     part = response.content_range if response.status_code == 206 else None
     start, stop = (part.start or 0, part.stop or 0) if part else (0, ref.size_bytes)

@@ -81,21 +81,26 @@ class HealthChecks:
 
     def ask(self) -> dict[str, Finding]:
         """Return a finding for every part, within `deadline_s`."""
-        with self._lock:
+        if not self._lock.acquire(blocking=not self._found):
+            return self._found  # somebody looks anew: no thread of ours waits for that
+        try:
             if self._clock() - self._asked_at_s >= KEPT_S:
-                self._look()
+                self._found = self._look()
                 self._asked_at_s = self._clock()
-            return dict(self._found)
+            return self._found
+        finally:
+            self._lock.release()
 
-    def _look(self) -> None:
+    def _look(self) -> dict[str, Finding]:
         until_s = time.monotonic() + self._deadline_s
         for part in self._parts.values():
             part.begin()
-        before, self._found = self._found, {}
+        looked: dict[str, Finding] = {}
         for name, part in self._parts.items():
-            found = self._found[name] = part.finding(until_s - time.monotonic())
-            was = before.get(name, Finding("ok", "")).status
+            found = looked[name] = part.finding(until_s - time.monotonic())
+            was = self._found.get(name, Finding("ok", "")).status
             if found.status != was:  # the log tells changes, not every probe
                 say = log.warning if found.status == "failed" else log.info
                 told = {"status": found.status, "reason": found.message, "detail": found.detail}
                 say("check_changed", check=name, **told)
+        return looked

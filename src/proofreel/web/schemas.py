@@ -54,14 +54,22 @@ class OptionsBody(BaseModel):
 class SubmitBody(BaseModel):
     """A job for a recording that `/upload` stored."""
 
-    filename: str = Field(min_length=1, max_length=1000, description="As `/upload` returned it")
+    filename: str = Field(
+        min_length=1,
+        max_length=1024,
+        description="As `/upload` returned it, or the key of any other object of the storage",
+    )
     options: OptionsBody = Field(default=OptionsBody())
 
 
 class ConvertBody(BaseModel):
     """A job with the default options for a recording that `/upload` stored."""
 
-    filename: str = Field(min_length=1, max_length=1000, description="As `/upload` returned it")
+    filename: str = Field(
+        min_length=1,
+        max_length=1024,
+        description="As `/upload` returned it, or the key of any other object of the storage",
+    )
 
 
 class KeyBody(BaseModel):

@@ -24,7 +24,7 @@ from proofreel.web.schemas import (
     UploadAnswer,
 )
 from proofreel.web.services import services
-from proofreel.web.uploads import recall_stored, receive_upload, record_upload
+from proofreel.web.uploads import recall_stored, receive_upload
 from proofreel.web.views import base_url
 
 _FILE_FORM = {
@@ -70,7 +70,6 @@ def upload() -> Answer:
     """For a later `/convert_and_transcribe`, which takes the `filename` of the answer."""
     upload = receive_upload()
     stored = upload.ref
-    record_upload(stored)
     recording = Artifact(ORIGINAL, upload.name, media_type(upload.name), stored)
     url = services().storage.link(recording) or f"{base_url()}/v1/{quote(stored.key)}"
     answer = UploadAnswer(message="File uploaded.", filename=stored.key, file_url=url)

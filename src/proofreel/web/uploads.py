@@ -17,8 +17,8 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
-from proofreel.adapters.jobs import UPLOAD_KEY, UPLOAD_RECORD_SUFFIX
-from proofreel.adapters.storage import Label, ObjectMissing, UploadTooLarge, any_version
+from proofreel.adapters.storage import Label, ObjectMissing, UploadTooLarge
+from proofreel.adapters.uploads import is_record, record_upload, recorded_upload
 from proofreel.core.media_types import media_type
 from proofreel.core.model import ArtifactRef
 from proofreel.core.names import safe_name
@@ -72,6 +72,12 @@ def receive_upload() -> Upload:
     if upload.ref.size_bytes == 0:
         discard_upload(upload.ref)
         raise BadRequest("The file is empty.", "file_empty")
+    try:
+        record_upload(services().storage, upload.ref)
+    except ProofreelError:
+        with suppress(ProofreelError):
+            discard_upload(upload.ref)
+        raise
     return upload
 
 
@@ -80,28 +86,19 @@ def discard_upload(ref: ArtifactRef) -> None:
     services().storage.delete_prefix(ref.key.rpartition("/")[0])
 
 
-def record_upload(ref: ArtifactRef) -> None:
-    """Note size and digest beside the recording, for a later request that names its key."""
-    record = f"{ref.sha256} {ref.size_bytes}\n"
-    services().storage.put_bytes(ref.key + UPLOAD_RECORD_SUFFIX, record.encode())
-
-
 def recall_stored(key: str) -> ArtifactRef:
-    """Return what lies under `key`: an upload as `record_upload` noted it, or any other object of
-    the storage in its present version. Raises ObjectMissing, UploadTooLarge.
+    """Return what lies under `key`: an upload as it was noted, or any other object of the storage
+    in its present version. Raises ObjectMissing, UploadTooLarge, BadRequest `file_empty`.
     """
     storage = services().storage
     found = storage.stat(key)
-    if found is None or (UPLOAD_KEY.match(key) and key.endswith(UPLOAD_RECORD_SUFFIX)):
+    if found is None or is_record(key):
         raise ObjectMissing(key)
     if found.size_bytes > services().max_upload_bytes:
         raise UploadTooLarge(services().max_upload_bytes)
-    if UPLOAD_KEY.fullmatch(key):
-        with suppress(ObjectMissing):
-            record = storage.read_bytes(any_version(key + UPLOAD_RECORD_SUFFIX))
-            digest, size_bytes = record.decode().split()
-            return ArtifactRef(key, digest, int(size_bytes))
-    return found.ref
+    if found.size_bytes == 0:
+        raise BadRequest("The file is empty.", "file_empty")
+    return recorded_upload(storage, key) or found.ref
 
 
 class _Form:

@@ -18,8 +18,9 @@ import structlog
 from dbos import DBOS
 
 from proofreel.adapters.database import now_ms
-from proofreel.adapters.jobs import UPLOAD_KEY, UPLOAD_RECORD_SUFFIX, Jobs, job_prefix
+from proofreel.adapters.jobs import Jobs, job_prefix
 from proofreel.adapters.queue import APPLICATION_VERSION, workflow_id
+from proofreel.adapters.uploads import UPLOAD_KEY, recorded_upload, remove_upload
 from proofreel.core.job_errors import JobNotFound
 from proofreel.core.jobs import Failure
 from proofreel.errors import ProofreelError
@@ -148,29 +149,46 @@ class Housekeeper:
         return owners - ledger.known_workers()
 
     def tidy(self) -> None:
-        """Remove what is past its retention and what unfinished writes left behind."""
-        self.worker.tools.storage.sweep()
-        self._forget_old_deliveries()
-        self.worker.ledger.forget_workers(_DAY_S)
+        """Remove what is past its retention and what unfinished writes left behind; what cannot be
+        done now holds up nothing else.
+        """
+        for duty in (
+            self.worker.tools.storage.sweep,
+            self._forget_old_deliveries,
+            lambda: self.worker.ledger.forget_workers(_DAY_S),
+            self._send_overdue,
+            self._forget_unused_uploads,
+            self._forget_expired_jobs,
+        ):
+            try:
+                duty()
+            except ProofreelError as error:
+                log.warning("tidy_failed", code=error.code, reason=str(error), detail=error.detail)
+
+    def _send_overdue(self) -> None:
         for delivery_id in self.worker.ledger.overdue_deliveries(now_ms() - _OVERDUE_MS):
             self.jobs.resend(delivery_id)
-        if self.retention_days:
-            before_ms = now_ms() - self.retention_days * _DAY_MS
-            self._forget_unused_uploads(before_ms)
-            while expired := self.jobs.expired(before_ms):
-                for job_id in expired:
-                    with suppress(JobNotFound):  # another worker was first
-                        self.jobs.delete(job_id)
-                log.info("jobs_expired", count=len(expired))
 
-    def _forget_unused_uploads(self, before_ms: int) -> None:
+    def _forget_expired_jobs(self) -> None:
+        if not self.retention_days:
+            return
+        while expired := self.jobs.expired(now_ms() - self.retention_days * _DAY_MS):
+            for job_id in expired:
+                with suppress(JobNotFound):  # another worker was first
+                    self.jobs.delete(job_id)
+            log.info("jobs_expired", count=len(expired))
+
+    def _forget_unused_uploads(self) -> None:
+        """Only what came through us: the bucket may be shared."""
+        if not self.retention_days:
+            return
         storage = self.worker.tools.storage
+        before_ms = now_ms() - self.retention_days * _DAY_MS
         for found in storage.list_objects("uploads"):
-            if found.modified_at_ms >= before_ms or not UPLOAD_KEY.match(found.key):
-                continue  # too young, or not ours
-            key = found.key.removesuffix(UPLOAD_RECORD_SUFFIX)
-            if not (self.jobs.uses_source(key) or self.jobs.uses_source(found.key)):
-                storage.delete(found.key)
+            if found.modified_at_ms >= before_ms or not UPLOAD_KEY.fullmatch(found.key):
+                continue
+            if not self.jobs.uses_source(found.key) and recorded_upload(storage, found.key):
+                remove_upload(storage, found.key)
 
     def _watch_for_stuck(self, mine: set[str]) -> None:
         """A workflow that is mine, yet not being run (a full disk can do it), needs a restart."""

@@ -54,13 +54,14 @@ class Workbench:
     def fetch(self, ref: ArtifactRef, name: str) -> Path:
         """Return a local copy of `ref`, for reading only. Raises ObjectMissing."""
         target = self.folder / name
-        self.tools.storage.fetch(ref, target)
+        self.tools.storage.fetch(ref, target, check=self.monitor.check)
         return target
 
     def source(self) -> Path:
         """Return a local copy of the recording, for reading only. Raises ObjectMissing."""
         target = self.folder / "source"
-        self.tools.sources.provide(self.prefix, self.spec.source, target)
+        check = self.monitor.check
+        self.tools.sources.provide(self.prefix, self.spec.source, target, check)
         return target
 
     def keep(self, name: str, path: Path) -> ArtifactRef:

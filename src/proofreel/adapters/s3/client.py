@@ -33,6 +33,7 @@ Links = Literal["presigned", "public", "service"]
 _CONNECT_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 20  # without a single byte; the next try may go to a healthy server
 _TRIES = 5  # with a random pause of up to 1, 2, 4, 8 s between them ("standard" retries)
+_BRISK_TRIES = 2
 _HASTY_TIMEOUT_S = 3
 _DEFAULT_REGION = "us-east-1"  # what services without regions answer to
 
@@ -104,10 +105,11 @@ class S3Settings:
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """Three ways to one bucket: `patient` tries again, `hasty` gives up after a few seconds,
-    `outside` makes links for those who reach the service by another address."""
+    """Ways to one bucket: `patient` tries for minutes, `brisk` for seconds, `hasty` once; `outside`
+    makes links for those who reach the service by another address."""
 
     patient: Any
+    brisk: Any
     hasty: Any
     outside: Any
 
@@ -123,21 +125,22 @@ def make_clients(settings: S3Settings) -> Clients:
             aws_secret_access_key=settings.secret_key,
             aws_session_token=_session_token(settings.access_key),
         )
-        patient = _client(settings, session, settings.endpoint)
-        hasty = _client(settings, session, settings.endpoint, hasty=True)
-        public = settings.public_endpoint
-        outside = _client(settings, session, public) if public else patient
-    return Clients(patient, hasty, outside)
+        here, public = settings.endpoint, settings.public_endpoint
+        patient = _client(settings, session, here, _READ_TIMEOUT_S, _TRIES)
+        brisk = _client(settings, session, here, _CONNECT_TIMEOUT_S, _BRISK_TRIES)
+        hasty = _client(settings, session, here, _HASTY_TIMEOUT_S, 1)
+        outside = _client(settings, session, public, _HASTY_TIMEOUT_S, 1) if public else patient
+    return Clients(patient, brisk, hasty, outside)
 
 
 def _client(
-    settings: S3Settings, session: boto3.Session, endpoint: str | None, *, hasty: bool = False
+    settings: S3Settings, session: boto3.Session, endpoint: str | None, timeout_s: int, tries: int
 ) -> Any:
     config = Config(
         signature_version="s3v4",
-        connect_timeout=_HASTY_TIMEOUT_S if hasty else _CONNECT_TIMEOUT_S,
-        read_timeout=_HASTY_TIMEOUT_S if hasty else _READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": 1 if hasty else _TRIES},
+        connect_timeout=min(timeout_s, _CONNECT_TIMEOUT_S),
+        read_timeout=timeout_s,
+        retries={"mode": "standard", "total_max_attempts": tries},
         max_pool_connections=50,
         tcp_keepalive=True,
         # Many services know none of the newer checksums, and all of them the digest within the

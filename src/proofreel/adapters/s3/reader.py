@@ -104,6 +104,8 @@ class ObjectReader(io.RawIOBase):
                 changed = ObjectChanged if first else ObjectDamaged
                 raise changed(self._ref.key) from error
             if code in ("InvalidRange", "416"):  # it ends before `start`, or is empty
+                if self._ref.sha256 and self._ref.size_bytes > self._at:
+                    raise ObjectDamaged(self._ref.key) from error
                 self._end = self._size = self._at
                 return
             raise

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import quote
@@ -46,10 +47,13 @@ class S3Storage:
     """A `Storage` in the bucket that `settings` name. What is read may be anyone's; what is
     written follows `check_key`, as everywhere."""
 
-    def __init__(self, settings: S3Settings) -> None:
+    def __init__(self, settings: S3Settings, *, brisk: bool = False) -> None:
+        """With `brisk` a call ends within a quarter of a minute, if only by a refusal: requests
+        hold a thread each. What is stored is sent as patiently as ever."""
         self._settings, self._bucket = settings, settings.bucket
         clients = make_clients(settings)
-        self._client, self._hasty, self._outside = clients.patient, clients.hasty, clients.outside
+        self._client = clients.brisk if brisk else clients.patient
+        self._patient, self._hasty, self._outside = clients.patient, clients.hasty, clients.outside
 
     def put_stream(
         self,
@@ -61,7 +65,7 @@ class S3Storage:
     ) -> ArtifactRef:
         check_key(key)
         about = _about(label) if label else {}
-        return Upload(self._client, self._bucket, key, about).store(stream, max_bytes)
+        return Upload(self._patient, self._bucket, key, about).store(stream, max_bytes)
 
     def put_file(self, key: str, path: Path, *, label: Label | None = None) -> ArtifactRef:
         with path.open("rb") as stream:
@@ -70,12 +74,15 @@ class S3Storage:
     def put_bytes(self, key: str, data: bytes, *, label: Label | None = None) -> ArtifactRef:
         return self.put_stream(key, io.BytesIO(data), label=label)
 
-    def fetch(self, ref: ArtifactRef, target: Path) -> None:
-        part = target.with_name(f"{target.name}.part")
+    def fetch(
+        self, ref: ArtifactRef, target: Path, *, check: Callable[[], None] = lambda: None
+    ) -> None:
+        part = target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
         try:
             with self.open_range(ref, 0, sys.maxsize) as source, file_errors("keep a file"):
                 with part.open("wb") as out:
                     while chunk := source.read(CHUNK_BYTES):
+                        check()
                         out.write(chunk)
                 part.replace(target)
         finally:
@@ -140,16 +147,8 @@ class S3Storage:
             case "public":
                 return self._public_url(file.ref.key)
         about = _about(Label(file.content_type, file.name))
-        url: str = self._outside.generate_presigned_url(
-            "get_object",
-            Params={
-                "Bucket": self._bucket,
-                "Key": file.ref.key,
-                **{f"Response{name}": value for name, value in about.items()},
-            },
-            ExpiresIn=self._settings.link_ttl_s,
-        )
-        return url
+        asked = {f"Response{name}": value for name, value in about.items()}
+        return self._signed(file.ref.key, asked, self._settings.link_ttl_s)
 
     def free_bytes(self) -> int | None:
         return None
@@ -183,10 +182,16 @@ class S3Storage:
     def _public_url(self, key: str) -> str:
         if base := self._settings.public_url:
             return f"{base.rstrip('/')}/{quote(key)}"
-        signed: str = self._outside.generate_presigned_url(
-            "get_object", Params={"Bucket": self._bucket, "Key": key}
-        )
-        return signed.partition("?")[0]
+        return self._signed(key, {}, self._settings.link_ttl_s).partition("?")[0]
+
+    def _signed(self, key: str, asked: dict[str, str], ttl_s: int) -> str:
+        with translated("make a link"):
+            url: str = self._outside.generate_presigned_url(
+                "get_object",
+                Params={"Bucket": self._bucket, "Key": key, **asked},
+                ExpiresIn=ttl_s,
+            )
+        return url
 
 
 def _about(label: Label) -> dict[str, str]:

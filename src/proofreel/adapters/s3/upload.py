@@ -116,9 +116,6 @@ class Upload:
         except StorageUnavailable:
             if not self._is_ours(mark):
                 raise
-            return
-        if not self._is_ours(mark):
-            raise StorageUnavailable(_ACTION, "the object is not the one that was sent")
 
     def _is_ours(self, mark: str) -> bool:
         with translated(_ACTION):
