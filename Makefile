@@ -15,7 +15,7 @@ serve: $(VENV)/.run ## Run the service at http://127.0.0.1:8000 until ^C
 
 up: .env ## Run everything with Docker: web, worker, PostgreSQL, MinIO
 	docker compose up --build --detach
-	@echo "Proofreel is at http://127.0.0.1:8000; the key is API_KEY in .env. Stop it with: docker compose down"
+	@echo "Proofreel is at http://127.0.0.1:$${PROOFREEL_PORT:-8000} unless .env says otherwise; the key is API_KEY in .env. Stop it with: docker compose down"
 
 .env:
 	@sh tools/make_env.sh

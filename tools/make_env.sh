@@ -13,7 +13,7 @@ secret() { # $1 random bytes as hexadecimal digits
 while IFS= read -r line; do
     case $line in
     API_KEY=) echo "$line$(secret 32)" ;;
-    POSTGRES_PASSWORD= | S3_SECRET_KEY=) echo "$line$(secret 20)" ;; # MinIO takes up to 40 letters
+    POSTGRES_PASSWORD= | MINIO_PASSWORD=) echo "$line$(secret 20)" ;; # MinIO takes up to 40 letters
     *) printf '%s\n' "$line" ;;
     esac
 done <.env.example >.env.new

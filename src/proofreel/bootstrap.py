@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -30,7 +31,7 @@ from proofreel.settings import Settings, SettingsError
 from proofreel.workflows.announce import Announcer
 from proofreel.workflows.durable import Worker
 from proofreel.workflows.sources import Sources
-from proofreel.workflows.steps import Toolbox
+from proofreel.workflows.steps import STORAGE_PAUSES_S, Toolbox
 
 
 class DataDirUnusable(Misconfigured):
@@ -114,7 +115,7 @@ def make_services(
 
 def _make_data_dir(settings: Settings) -> None:
     try:
-        settings.data_path.mkdir(parents=True, exist_ok=True)
+        settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise DataDirUnusable(error.strerror or "it cannot be made") from error
     if not os.access(settings.data_path, os.W_OK | os.X_OK):
@@ -122,7 +123,12 @@ def _make_data_dir(settings: Settings) -> None:
 
 
 def make_toolbox(
-    settings: Settings, storage: Storage, work_root: Path, metrics: Metrics | None = None
+    settings: Settings,
+    storage: Storage,
+    work_root: Path,
+    metrics: Metrics | None = None,
+    *,
+    storage_pauses_s: Sequence[float] = (),
 ) -> Toolbox:
     """Find FFmpeg and prepare the recogniser; the model is loaded by the first job."""
     metrics = metrics or Metrics()
@@ -152,6 +158,7 @@ def make_toolbox(
         silence_at_least_ms=settings.silence_at_least_ms,
         silence_below_dbfs=settings.silence_below_dbfs,
         metrics=metrics,
+        storage_pauses_s=storage_pauses_s,
     )
 
 
@@ -159,7 +166,13 @@ def make_worker(services: Services, work_root: Path, tracer: Tracer | None = Non
     """Put together all that a worker needs. Raises Misconfigured."""
     settings = services.settings
     return Worker(
-        tools=make_toolbox(settings, services.storage, work_root, services.metrics),
+        tools=make_toolbox(
+            settings,
+            services.storage,
+            work_root,
+            services.metrics,
+            storage_pauses_s=STORAGE_PAUSES_S,
+        ),
         ledger=Ledger(services.engine, services.queue, ended=services.metrics.job_ended),
         sender=_make_sender(settings),
         announcer=Announcer(settings.webhook_url, outside_url(settings), services.storage.link),

@@ -58,11 +58,21 @@ def _settings(**given: Any) -> Settings:
     return settings
 
 
+def _greet(settings: Settings) -> None:
+    """Tell where the service is, and the key if it had to be made."""
+    from proofreel.bootstrap import api_key
+
+    key, made = api_key(settings)
+    if made:
+        typer.echo(f"API key, made now and kept in {settings.data_dir / 'api_key'}: {key}")
+    announce(settings.log_format, f"Proofreel is at http://{settings.host}:{settings.port}")
+
+
 @app.command()
 def serve(host: Host = None, port: Port = None) -> None:
     """Run the service: web and worker on this machine. Stops with ^C."""
     from proofreel.adapters.metrics import SHARED_FOLDER
-    from proofreel.bootstrap import api_key, check_worker
+    from proofreel.bootstrap import check_worker
     from proofreel.commands.models import ensure_model
     from proofreel.commands.storage import check_storage
     from proofreel.processes import Supervisor, check_address, fresh_folder
@@ -72,10 +82,7 @@ def serve(host: Host = None, port: Port = None) -> None:
     check_storage(settings)
     ensure_model(settings, settings.model)
     check_address(settings.host, settings.port)
-    key, made = api_key(settings)
-    if made:
-        typer.echo(f"API key, made now and kept in {settings.data_dir / 'api_key'}: {key}")
-    announce(settings.log_format, f"Proofreel is at http://{settings.host}:{settings.port}")
+    _greet(settings)
     run = [sys.executable, "-m", "proofreel"]
     address = ["--host", settings.host, "--port", str(settings.port)]
     commands = {"web": [*run, "web", *address], "worker": [*run, "worker"]}
@@ -100,13 +107,15 @@ def web(host: Host = None, port: Port = None) -> None:
     """Run only the web half; needs a worker on the same database and storage."""
     from proofreel.bootstrap import make_services
     from proofreel.commands.storage import check_storage
-    from proofreel.processes import die_with_parent
+    from proofreel.processes import die_with_parent, has_parent
     from proofreel.wsgi import Server
 
     die_with_parent()
     settings = _settings(host=host, port=port)
     make_services(settings).close()  # what is wrong shows here, not as a traceback of gunicorn's
     check_storage(settings)
+    if not has_parent():
+        _greet(settings)
     Server(settings).run()
 
 

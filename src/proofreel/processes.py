@@ -84,6 +84,11 @@ def die_with_parent() -> None:
         threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
 
 
+def has_parent() -> bool:
+    """Say whether `proofreel serve` started this process, which then speaks for it."""
+    return bool(os.environ.get(_PARENT))
+
+
 def parent_is_gone() -> bool:
     """Say whether the process that started this one ended before it: then all must end at once."""
     parent = int(os.environ.get(_PARENT, "0"))

@@ -3,19 +3,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from proofreel.adapters.database import DatabaseUnavailable, workers
+from proofreel.adapters.database import DatabaseUnavailable, now_ms, workers
 from proofreel.adapters.ledger import Ledger
+from proofreel.adapters.s3.storage import S3Storage
+from proofreel.adapters.storage import Storage, StorageUnavailable
+from proofreel.adapters.uploads import record_upload
 from proofreel.bootstrap import make_services, make_worker
 from proofreel.core.jobs import WorkerSeen
 from proofreel.settings import load_settings
+from proofreel.workflows import housekeeping
 from proofreel.workflows.durable import UnderWay
 from proofreel.workflows.housekeeping import SILENT_AFTER_S, Housekeeper
 from tests.adapters.job_setup import DATABASES, fresh_database
+from tests.s3.bucket import fresh_bucket
 
 
 @pytest.fixture(params=DATABASES)
@@ -137,3 +143,49 @@ def test_a_workflow_that_runs_twice_is_under_way_until_both_ended() -> None:
             assert under_way.names() == {"a"}
         assert under_way.names() == {"a"}
     assert under_way.names() == set()
+
+
+def test_a_duty_that_fails_holds_up_no_other(
+    housekeeper: Housekeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = list[str]()
+
+    def refused(*_: object) -> int:
+        raise StorageUnavailable("tidy up", "AccessDenied")
+
+    monkeypatch.setattr(housekeeper.worker.tools.storage, "sweep", refused)
+    monkeypatch.setattr(housekeeper, "_forget_old_deliveries", lambda: done.append("engine"))
+    monkeypatch.setattr(housekeeper, "_forget_expired_jobs", lambda: done.append("jobs"))
+
+    housekeeper.tidy()
+
+    assert done == ["engine", "jobs"]
+
+
+@pytest.fixture(params=["local", "s3"])
+def storage(request: pytest.FixtureRequest, housekeeper: Housekeeper) -> Storage:
+    if request.param == "local":
+        return housekeeper.worker.tools.storage
+    return S3Storage(fresh_bucket())
+
+
+def test_retention_removes_what_came_through_us_and_nothing_else(
+    housekeeper: Housekeeper, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = "uploads/0123456789abcdef0123456789abcdef"
+    record_upload(storage, storage.put_bytes(f"{folder}/ours.mp4", b"ours"))
+    theirs = {f"{folder}/theirs.mp4", f"{folder}/sub/theirs.mp4", "uploads/2026/theirs.mp4"}
+    for key in theirs:
+        storage.put_bytes(key, b"theirs")
+    storage.put_bytes(f"{folder}/sums.mp4", b"theirs")
+    storage.put_bytes(f"{folder}/sums.mp4.sha256", b"0123  sums.mp4\n")  # as sha256sum writes it
+    tools = replace(housekeeper.worker.tools, storage=storage)
+    housekeeper.worker = replace(housekeeper.worker, tools=tools)
+    housekeeper.retention_days = 1
+    two_days_on = now_ms() + 2 * 24 * 3600 * 1000
+    monkeypatch.setattr(housekeeping, "now_ms", lambda: two_days_on)
+
+    housekeeper._forget_unused_uploads()
+
+    left = {found.key for found in storage.list_objects("uploads")}
+    assert left == theirs | {f"{folder}/sums.mp4", f"{folder}/sums.mp4.sha256"}

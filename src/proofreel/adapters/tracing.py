@@ -42,7 +42,7 @@ def open_tracer(service: str) -> Tracer:
     try:
         tracer = _OtelTracer(service)
     except ImportError as error:
-        log.warning("traces_off", reason="Install proofreel[otel] for traces.", detail=str(error))
+        log.warning("traces_off", reason="Install the extra otel for traces.", detail=str(error))
         return NoTracer()
     except Exception as error:  # a variable that makes no sense: work goes on without traces
         log.warning("traces_off", reason="OTEL_* cannot be used.", detail=str(error))

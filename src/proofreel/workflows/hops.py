@@ -163,7 +163,7 @@ def publish(
 
 
 def _transcript(bench: Workbench, heard: Heard) -> Transcript:
-    data = json.loads(bench.tools.storage.read_bytes(heard.transcript))
+    data = json.loads(bench.read(heard.transcript))
     return transcript_from_json(data)
 
 
