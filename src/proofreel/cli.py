@@ -7,6 +7,7 @@ import logging
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,6 +99,8 @@ def serve(host: Host = None, port: Port = None) -> None:
         status = supervisor.run()
     finally:
         shutil.rmtree(metrics, ignore_errors=True)
+        with suppress(OSError):  # another service counts in there
+            metrics.parent.rmdir()
     announce(settings.log_format, "Stopped. What was at work goes on at the next start.")
     raise typer.Exit(status)
 
