@@ -148,7 +148,7 @@ def test_without_the_packages_a_line_says_what_to_install(
 
     assert made == ["None"] * 3
     assert [line["event"] for line in said] == ["traces_off"]
-    assert "proofreel[otel]" in said[0]["reason"]
+    assert "extra otel" in said[0]["reason"]
 
 
 def test_a_receiver_that_refuses_is_told_once_and_disturbs_nothing(
