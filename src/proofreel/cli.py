@@ -73,14 +73,14 @@ def _greet(settings: Settings) -> None:
 def serve(host: Host = None, port: Port = None) -> None:
     """Run the service: web and worker on this machine. Stops with ^C."""
     from proofreel.adapters.metrics import SHARED_FOLDER
-    from proofreel.bootstrap import check_worker
+    from proofreel.bootstrap import check_worker, make_storage
     from proofreel.commands.models import ensure_model
     from proofreel.commands.storage import check_storage
     from proofreel.processes import Supervisor, check_address, fresh_folder
 
     settings = _settings(host=host, port=port)
     check_worker(settings)  # what is wrong shows here, before any child
-    check_storage(settings)
+    check_storage(make_storage(settings))
     ensure_model(settings, settings.model)
     check_address(settings.host, settings.port)
     _greet(settings)
@@ -115,8 +115,9 @@ def web(host: Host = None, port: Port = None) -> None:
 
     die_with_parent()
     settings = _settings(host=host, port=port)
-    make_services(settings).close()  # what is wrong shows here, not as a traceback of gunicorn's
-    check_storage(settings)
+    services = make_services(settings)  # what is wrong shows here, not as gunicorn's traceback
+    check_storage(services.storage)
+    services.close()
     if not has_parent():
         _greet(settings)
     Server(settings).run()

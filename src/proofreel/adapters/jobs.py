@@ -30,10 +30,9 @@ from proofreel.core.job_errors import (
     JobNotFound,
     JobStateConflict,
 )
-from proofreel.core.jobs import TERMINAL, Delivery, Job, JobPage, JobStatus, WorkerSeen
+from proofreel.core.jobs import JOB_ID, TERMINAL, Delivery, Job, JobPage, JobStatus, WorkerSeen
 from proofreel.core.model import JobSpec
 
-_ID = re.compile(r"[0-9a-z]{20,40}")
 _DELIVERY_ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
 _MAX_PAGE = 200
 _IN_NO_NAME = re.compile("[\0\ud800-\udfff]")  # nor in any text that a database takes
@@ -83,7 +82,7 @@ class Jobs:
 
     def get(self, job_id: str) -> Job:
         """Return the job. Raises JobNotFound, DatabaseUnavailable."""
-        if not _ID.fullmatch(job_id):
+        if not JOB_ID.fullmatch(job_id):
             raise JobNotFound
         with db.database_errors(), self._engine.connect() as connection:
             row = connection.execute(sa.select(db.jobs).where(db.jobs.c.id == job_id)).one_or_none()
@@ -103,7 +102,7 @@ class Jobs:
 
         Raises BadCursor, DatabaseUnavailable.
         """
-        if cursor is not None and not _ID.fullmatch(cursor):
+        if cursor is not None and not JOB_ID.fullmatch(cursor):
             raise BadCursor
         if _IN_NO_NAME.search(search):
             return JobPage((), None)
@@ -203,7 +202,7 @@ class Jobs:
         """Return webhook messages, newest first. Raises DatabaseUnavailable."""
         query = sa.select(db.deliveries).order_by(db.deliveries.c.created_at_ms.desc())
         if job_id is not None:
-            if not _ID.fullmatch(job_id):
+            if not JOB_ID.fullmatch(job_id):
                 return ()
             query = query.where(db.deliveries.c.job_id == job_id)
         with db.database_errors(), self._engine.connect() as connection:

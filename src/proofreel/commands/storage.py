@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import structlog
 
-from proofreel.bootstrap import make_storage
+from proofreel.adapters.storage import Storage
 from proofreel.errors import Unavailable
-from proofreel.settings import Settings
 
 
-def check_storage(settings: Settings) -> None:
+def check_storage(storage: Storage) -> None:
     """Look whether files can be stored. Wrong settings end the start; one that is away is waited
     for: jobs are tried again. Raises Misconfigured.
     """
     try:
-        make_storage(settings).check(thorough=True)
+        storage.check(thorough=True)
     except Unavailable as error:
         structlog.get_logger().warning("storage_away", code=error.code, detail=error.detail)

@@ -49,7 +49,7 @@ def run_worker(settings: Settings) -> None:
     if settings.metrics_port and SHARED_FOLDER not in os.environ:
         metrics.offer(settings.metrics_host, settings.metrics_port)
     services = make_services(settings, metrics)
-    check_storage(settings)
+    check_storage(services.storage)
     executor_id, _lock = claim_worker_slot(settings.data_path / "workers")
     this = make_worker(
         services,

@@ -29,7 +29,9 @@ _FIELDS = {
 
 
 def file_url(base_url: str, job_id: str, name: str) -> str:
-    """Return where the file of a job is fetched; `base_url` has no slash at its end."""
+    """Return where the file of a job is fetched; `base_url` has no slash at its end, "" makes it
+    relative to the host.
+    """
     return f"{base_url}/v1/jobs/{job_id}/files/{quote(name)}"
 
 

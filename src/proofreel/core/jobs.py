@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,7 @@ from proofreel.core.model import ArtifactRef, SpeechOptions
 
 JobStatus = Literal["queued", "processing", "completed", "failed", "cancelled"]
 JOB_STATUSES: tuple[JobStatus, ...] = ("queued", "processing", "completed", "failed", "cancelled")
+JOB_ID = re.compile(r"[0-9a-z]{20,40}")
 TERMINAL: frozenset[JobStatus] = frozenset(("completed", "failed", "cancelled"))
 
 # Each hop a job goes through, with the share of its time it takes, in per cent of the whole

@@ -10,6 +10,7 @@ from flask import Flask, Response, g, request
 from structlog import get_logger
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
+from proofreel.core.jobs import JOB_ID
 from proofreel.core.spans import log_context
 from proofreel.web.auth import is_https
 from proofreel.web.services import services
@@ -30,7 +31,6 @@ HEADERS = {
 }
 _ONE_YEAR_S = 365 * 24 * 3600
 _PROBES = frozenset(("/health", "/health/ready", "/metrics"))  # every few seconds, for ever
-_JOB_ID = re.compile(r"[0-9a-z]{20,40}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 log = get_logger()
@@ -83,7 +83,7 @@ def _finish(response: Response) -> Response:
         route=route,
         status=response.status_code,
         ms=round(seconds * 1000, 1),
-        **({"job_id": job_id} if _JOB_ID.fullmatch(job_id) else {}),
+        **({"job_id": job_id} if JOB_ID.fullmatch(job_id) else {}),
     )
     return response
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from structlog import get_logger
 
 from proofreel.core.findings import count_of
-from proofreel.core.job_fields import ORIGINAL, original
+from proofreel.core.job_fields import ORIGINAL, file_url, original
 from proofreel.core.jobs import TERMINAL, Artifact, Job
 from proofreel.core.model import SpeechOptions
 from proofreel.core.names import ARTIFACTS
@@ -25,7 +25,7 @@ from proofreel.web.format import (
     stage_lines,
 )
 from proofreel.web.languages import language_name
-from proofreel.web.views import ORIGINAL_PURPOSE, file_url, iso_time, job_files
+from proofreel.web.views import ORIGINAL_PURPOSE, iso_time, job_files
 
 log = get_logger()
 
@@ -210,7 +210,7 @@ def file_view(job: Job, found: Artifact) -> FileView:
         purpose=known.purpose if known else ORIGINAL_PURPOSE,
         name=shown_name(found.name),
         size=size_words(found.ref.size_bytes),
-        url=file_url(job.id, name, ""),
+        url=file_url("", job.id, name),
     )
 
 
@@ -219,7 +219,7 @@ def sources(job: Job) -> tuple[Source, ...]:
     known = {found.kind: found for found in job_files(job)}
     return tuple(
         Source(
-            url=f"{file_url(job.id, kind if kind == ORIGINAL else known[kind].name, '')}?inline=1",
+            url=f"{file_url('', job.id, kind if kind == ORIGINAL else known[kind].name)}?inline=1",
             # Browsers say no to types such as QuickTime's, and then play what is inside.
             type="" if kind == ORIGINAL else known[kind].content_type,
         )
@@ -235,7 +235,7 @@ def _is_media(found: Artifact) -> bool:
 def captions(job: Job) -> str:
     """Return the address of the subtitles for the player, "" while there are none."""
     vtt = job.result.artifact("vtt") if job.result else None
-    return file_url(job.id, vtt.name, "") if vtt else ""
+    return file_url("", job.id, vtt.name) if vtt else ""
 
 
 def has_picture(job: Job) -> bool:

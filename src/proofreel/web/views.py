@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 from flask import request
 
-from proofreel.core import job_fields
-from proofreel.core.job_fields import ORIGINAL, original
+from proofreel.core.job_fields import ORIGINAL, file_url, original
 from proofreel.core.jobs import Artifact, Delivery, Job, JobResult
 from proofreel.core.names import ARTIFACTS
 from proofreel.web.schemas import (
@@ -35,11 +34,6 @@ def iso_time(at_ms: int | None) -> str | None:
         return None
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def file_url(job_id: str, name: str, base: str) -> str:
-    """Return where the file `name` of a job is fetched; `base` "" makes it relative to the host."""
-    return job_fields.file_url(base, job_id, name)
 
 
 def job_files(job: Job) -> tuple[Artifact, ...]:
@@ -116,5 +110,5 @@ def _file_answer(job: Job, found: Artifact, base: str) -> FileAnswer:
         content_type=found.content_type,
         size=found.ref.size_bytes,
         purpose=known.purpose if known else ORIGINAL_PURPOSE,
-        url=file_url(job.id, name, base),
+        url=file_url(base, job.id, name),
     )

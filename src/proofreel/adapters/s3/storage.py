@@ -32,15 +32,15 @@ from proofreel.adapters.storage import (
     check_key,
     check_prefix,
 )
+from proofreel.adapters.uploads import UPLOAD_KEY
 from proofreel.core.disposition import disposition
-from proofreel.core.jobs import Artifact
+from proofreel.core.jobs import JOB_ID, Artifact
 from proofreel.core.model import ArtifactRef
 
 _MAX_KEY_BYTES = 1024  # of UTF-8, the limit of S3
 _BUFFER_BYTES = 256 * 1024
 _CHECK_KEY = "jobs/proofreel-write-check"
-# Where only we write: others may use the same bucket, and their unfinished uploads are theirs.
-_OURS = re.compile(r"(uploads/[0-9a-f]{32}|jobs/[0-9a-z]{20,40})/")
+_JOB_KEY = re.compile(rf"jobs/{JOB_ID.pattern}/")
 
 
 class S3Storage:
@@ -133,7 +133,7 @@ class S3Storage:
             pages = self._client.get_paginator("list_multipart_uploads")
             for page in pages.paginate(Bucket=self._bucket):
                 for begun in page.get("Uploads", ()):
-                    if _OURS.match(begun["Key"]) and begun["Initiated"].timestamp() <= until_s:
+                    if _is_ours(begun["Key"]) and begun["Initiated"].timestamp() <= until_s:
                         self._client.abort_multipart_upload(
                             Bucket=self._bucket, Key=begun["Key"], UploadId=begun["UploadId"]
                         )
@@ -199,6 +199,11 @@ def _about(label: Label) -> dict[str, str]:
         "ContentType": label.content_type,
         "ContentDisposition": disposition(label.file_name, inline=False),
     }
+
+
+def _is_ours(key: str) -> bool:
+    """Tell whether only we write there: the unfinished uploads of others are theirs."""
+    return bool(UPLOAD_KEY.match(key) or _JOB_KEY.match(key))
 
 
 def _can_be_named(key: str) -> bool:

@@ -36,7 +36,8 @@ class Upload:
         """Store all of `stream`, at most three parts of it in memory at a time.
 
         Raises UploadTooLarge, StorageFull, StorageUnavailable, StorageMisconfigured or what
-        reading the stream raises; then the key is as it was, and no part is left.
+        reading the stream raises; then no part is left, and the key is as it was unless the service
+        stored the object and could not be asked whether it had.
         """
         parts = self._parts(stream, max_bytes)
         first = next(parts)
